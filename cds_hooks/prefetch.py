@@ -1,0 +1,217 @@
+"""Prefetch as the protocol sees it: templates, their tokens, and the state in which each key came back.
+
+Source: CDS Hooks 2.0.1, Prefetch Template, Prefetch tokens, Prefetch query restrictions. Which templates a
+model needs is not decided here, nor what a resource means.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from urllib.parse import quote
+
+import msgspec
+
+from cds_hooks.errors import InvalidAnswer
+from cds_hooks.hooks import HOOKS
+
+_TOKEN = re.compile(r"\{\{([^{}]*)\}\}")
+# Instance read or type-level search, with each token already replaced by one letter.
+_READ = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")
+_SEARCH = re.compile(r"[A-Z][A-Za-z]+\?[^\s{}#\"<>\\^`]+")
+
+# Tokens that name the user by type (2.0): filled from context.userId when it has that type.
+_USER_TOKENS = {
+    "userPractitionerId": "Practitioner",
+    "userPractitionerRoleId": "PractitionerRole",
+    "userPatientId": "Patient",
+    "userRelatedPersonId": "RelatedPerson",
+}
+
+
+class PrefetchStatus(StrEnum):
+    """The six ways in which a prefetch key can come back; no two of them mean the same."""
+
+    ABSENT = "absent"  # not sent: the client did not satisfy it
+    NULL = "null"  # the client has no such data
+    OUTCOME = "outcome"  # an OperationOutcome: the client could not read it
+    RESOURCE = "resource"  # the resource of an instance read
+    SEARCHSET = "searchset"  # the Bundle of a search, perhaps with no match, perhaps the first of several pages
+    INVALID = "invalid"  # nothing that may stand here
+
+
+_USABLE = frozenset({PrefetchStatus.NULL, PrefetchStatus.RESOURCE, PrefetchStatus.SEARCHSET})
+_FAILED = frozenset({PrefetchStatus.OUTCOME, PrefetchStatus.INVALID})
+
+
+class PrefetchValue(msgspec.Struct, frozen=True, kw_only=True):
+    """What came under one key.
+
+    `matches`: entries of a searchset that are neither included resources nor outcomes. `next_url`: where the
+    searchset goes on, as the client wrote it; a searchset with a next page is not complete.
+    """
+
+    status: PrefetchStatus
+    resource_type: str | None = None
+    matches: int = 0
+    next_url: str | None = None
+
+
+class PrefetchReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came under each key of the service's templates; `unknown` are keys that no template has."""
+
+    values: dict[str, PrefetchValue]
+    unknown: tuple[str, ...]
+
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """Keys with an answer: a resource, a searchset (even empty), or null for "no such data"."""
+        return self._with(_USABLE)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Keys that were not sent; only these may be asked of the FHIR server."""
+        return self._with(frozenset({PrefetchStatus.ABSENT}))
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Keys that the client could not read, or filled with something else than FHIR."""
+        return self._with(_FAILED)
+
+    @property
+    def paged(self) -> tuple[str, ...]:
+        """Keys whose searchset has a next page: usable, but not all there is."""
+        return tuple(key for key, value in self.values.items() if value.next_url is not None)
+
+    def _with(self, statuses: frozenset[PrefetchStatus]) -> tuple[str, ...]:
+        return tuple(key for key, value in self.values.items() if value.status in statuses)
+
+
+class _Search(msgspec.Struct, frozen=True):
+    mode: str | None = None
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    search: _Search | None = None
+
+
+class _BundleLink(msgspec.Struct, frozen=True):
+    relation: str | None = None
+    url: str | None = None
+
+
+class _Peek(msgspec.Struct, frozen=True, rename="camel"):
+    """The few elements that tell what a prefetched value is; everything else is skipped unread."""
+
+    resource_type: str
+    type: msgspec.Raw = msgspec.Raw(b"null")  # Bundle.type is a string, other resources have a concept here
+    entry: tuple[_Entry, ...] | None = None
+    link: msgspec.Raw = msgspec.Raw(b"null")  # Bundle.link; Patient.link is something else
+
+
+_PEEK = msgspec.json.Decoder(_Peek)
+_LINKS: msgspec.json.Decoder[tuple[_BundleLink, ...] | None] = msgspec.json.Decoder(tuple[_BundleLink, ...] | None)
+# A missing type is tolerated: real clients leave it out.
+_SEARCHSET_TYPES = frozenset({b'"searchset"', b"null"})
+
+
+def classify(raw: msgspec.Raw | None) -> PrefetchValue:
+    """Tell what came under a prefetch key (None: the key is absent) without reading more than is needed."""
+    if raw is None:
+        return PrefetchValue(status=PrefetchStatus.ABSENT)
+    if bytes(raw) == b"null":
+        return PrefetchValue(status=PrefetchStatus.NULL)
+    try:
+        return _classify_resource(_PEEK.decode(raw))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # The key is counted as failed in the report; the caller decides whether it can do without.
+        return PrefetchValue(status=PrefetchStatus.INVALID)
+
+
+def _classify_resource(peek: _Peek) -> PrefetchValue:
+    if peek.resource_type == "OperationOutcome":
+        return PrefetchValue(status=PrefetchStatus.OUTCOME, resource_type=peek.resource_type)
+    if peek.resource_type != "Bundle":
+        status = PrefetchStatus.RESOURCE if peek.resource_type else PrefetchStatus.INVALID
+        return PrefetchValue(status=status, resource_type=peek.resource_type or None)
+    if bytes(peek.type) not in _SEARCHSET_TYPES:
+        return PrefetchValue(status=PrefetchStatus.INVALID, resource_type=peek.resource_type)
+    return PrefetchValue(
+        status=PrefetchStatus.SEARCHSET,
+        resource_type=peek.resource_type,
+        matches=sum(_is_match(entry) for entry in peek.entry or ()),
+        next_url=_next_url(peek),
+    )
+
+
+def _is_match(entry: _Entry) -> bool:
+    return entry.search is None or entry.search.mode in {None, "match"}
+
+
+def _next_url(peek: _Peek) -> str | None:
+    for link in _LINKS.decode(peek.link) or ():
+        if link.relation == "next":
+            return link.url
+    return None
+
+
+def check_prefetch(templates: Mapping[str, str], prefetch: Mapping[str, msgspec.Raw]) -> PrefetchReport:
+    """Compare what was sent with a service's templates: any key may be absent, null, failed or half there."""
+    return PrefetchReport(
+        values={key: classify(prefetch.get(key)) for key in templates},
+        unknown=tuple(key for key in prefetch if key not in templates),
+    )
+
+
+def fill_template(template: str, context: Mapping[str, object]) -> str | None:
+    """Fill a template's tokens, percent-encoded, so that the query can be put to the FHIR server.
+
+    None when a token has no value: a client would not run such a query either.
+    """
+    names: list[str] = _TOKEN.findall(template)
+    values = {name: _token_value(name, context) for name in names}
+    filled = template
+    for name, value in values.items():
+        if value is None:
+            return None
+        filled = filled.replace("{{" + name + "}}", quote(value, safe=""))
+    return filled
+
+
+def _token_value(name: str, context: Mapping[str, object]) -> str | None:
+    if name in _USER_TOKENS:
+        user = context.get("userId")
+        if not isinstance(user, str):
+            return None
+        user_type, _, user_id = user.partition("/")
+        return user_id if user_type == _USER_TOKENS[name] and user_id else None
+    value = context.get(name.removeprefix("context."))
+    return value if isinstance(value, str) and value else None
+
+
+def validate_template(template: str, hook: str) -> None:
+    """Check one template against the rules of 2.0.1. Raises InvalidAnswer: the service description is wrong.
+
+    A template is an instance read or a type-level search relative to the FHIR base; its tokens are
+    first-level context fields that the hook allows as tokens, or one of the four user identifiers.
+    FHIRPath (3.0 ballot) is refused: most clients would leave such a key out.
+    """
+    for name in _TOKEN.findall(template):
+        if name not in _USER_TOKENS and not _is_context_token(name, hook):
+            raise InvalidAnswer(
+                f"Prefetch template {template!r}: expected tokens that {hook} allows, got {{{{{name}}}}}."
+            )
+    plain = _TOKEN.sub("x", template)
+    if not (_READ.fullmatch(plain) or _SEARCH.fullmatch(plain)):
+        raise InvalidAnswer(
+            f"Prefetch template {template!r}: expected Type/id or Type?parameters, relative to the FHIR base."
+        )
+
+
+def _is_context_token(name: str, hook: str) -> bool:
+    prefix, _, field = name.partition(".")
+    if prefix != "context":
+        return False
+    definition = HOOKS.get(hook)
+    if definition is None:  # an organisation's own hook: only it knows its fields
+        return field.isidentifier()
+    return field in definition.tokens

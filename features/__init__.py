@@ -1,0 +1,1 @@
+"""Ground floor: FHIR in, numbers out."""

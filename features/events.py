@@ -1,0 +1,117 @@
+"""Events: what was measured, of whom, when, and when it became known; as sorted numpy columns."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+MICROSECONDS_PER_HOUR = 3_600_000_000
+
+
+class Event(NamedTuple):
+    """One event on its way into the columns; times are UTC microseconds since 1970."""
+
+    patient: str
+    concept: str
+    time: int
+    known: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Events:
+    """Columns of equal length, sorted by (concept, patient, time, known, value).
+
+    That order is also the tie-break: of two values of one concept at the same time, `last` is the one that
+    became known later, and of two known at once the higher. It never depends on the order of arrival.
+
+    Attributes:
+        patients: the patient ids; the `patient` column (int32) indexes it.
+        concepts: the concept ids; the `concept` column (int32) indexes it.
+        time: int64, UTC microseconds, when the sample was drawn or the value measured.
+        known: int64, UTC microseconds, when the value could first be seen; never before `time`.
+        value: float64 in the concept's canonical unit; 1.0 where being there is all that is said.
+        has_late: whether any value became known after its time.
+    """
+
+    patients: tuple[str, ...]
+    concepts: tuple[str, ...]
+    patient: NDArray[np.int32]
+    concept: NDArray[np.int32]
+    time: NDArray[np.int64]
+    known: NDArray[np.int64]
+    value: NDArray[np.float64]
+    has_late: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        lengths = {len(c) for c in (self.patient, self.concept, self.time, self.known, self.value)}
+        if len(lengths) != 1:
+            raise ValueError(f"Events: expected five columns of one length, got lengths {sorted(lengths)}.")
+        if not np.isfinite(self.value).all():
+            raise ValueError("Events: expected finite values; a missing value is an event that is not there.")
+        if (self.known < self.time).any():
+            raise ValueError("Events: a value cannot be known before its time.")
+        object.__setattr__(self, "has_late", bool((self.known > self.time).any()))
+
+    @classmethod
+    def sort(
+        cls,
+        *,
+        patients: Sequence[str],
+        concepts: Sequence[str],
+        patient: NDArray[np.int32],
+        concept: NDArray[np.int32],
+        time: NDArray[np.int64],
+        known: NDArray[np.int64],
+        value: NDArray[np.float64],
+    ) -> Self:
+        """Build from columns in any order."""
+        order = np.lexsort((value, known, time, patient, concept))
+        return cls(
+            patients=tuple(patients),
+            concepts=tuple(concepts),
+            patient=patient[order],
+            concept=concept[order],
+            time=time[order],
+            known=known[order],
+            value=value[order],
+        )
+
+    @classmethod
+    def of(cls, events: Iterable[Event], *, patients: Sequence[str] | None = None) -> Self:
+        """Build from single events.
+
+        Args:
+            events: in any order.
+            patients: ids to index even if they have no event; by default those that occur, sorted.
+        """
+        rows = list(events)
+        if patients is None:
+            patients = sorted({row.patient for row in rows})
+        concepts = sorted({row.concept for row in rows})
+        patient_index = {name: i for i, name in enumerate(patients)}
+        concept_index = {name: i for i, name in enumerate(concepts)}
+        return cls.sort(
+            patients=patients,
+            concepts=concepts,
+            patient=np.array([patient_index[row.patient] for row in rows], np.int32),
+            concept=np.array([concept_index[row.concept] for row in rows], np.int32),
+            time=np.array([row.time for row in rows], np.int64),
+            known=np.array([row.known for row in rows], np.int64),
+            value=np.array([row.value for row in rows], np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def series(self, patient: int, concept: str, *, at: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Times and values of one concept of one patient that were known at `at`, oldest first."""
+        if concept not in self.concepts:
+            return np.empty(0, np.int64), np.empty(0, np.float64)
+        index = self.concepts.index(concept)
+        lo, hi = np.searchsorted(self.concept, [index, index + 1])
+        lo, hi = lo + np.searchsorted(self.patient[lo:hi], [patient, patient + 1])
+        seen = (self.time[lo:hi] <= at) & (self.known[lo:hi] <= at)
+        return self.time[lo:hi][seen], self.value[lo:hi][seen]

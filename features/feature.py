@@ -1,0 +1,149 @@
+"""Features: what a model reads of the events, declared as data and named once."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Aggregation(StrEnum):
+    """How the events of one concept in a window become one number. Without events: NaN, unless said otherwise."""
+
+    LAST = "last"
+    FIRST = "first"
+    MIN = "min"
+    MAX = "max"
+    MEAN = "mean"
+    SUM = "sum"
+    COUNT = "count"  # 0 without events
+    DELTA = "delta"  # last minus first; NaN below two events
+    SLOPE = "slope"  # least squares, per hour; NaN below two distinct times
+    HOURS_SINCE = "hours_since"  # since the last event
+    YEARS_SINCE = "years_since"  # since the last event, in years of 365.25 days
+    PRESENT = "present"  # 1 with an event, else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregate:
+    """One number from the events of one concept.
+
+    Args:
+        concept: a concept's id.
+        aggregation: how the events become a number.
+        lookback_hours: only events later than index time − lookback count; None: all of the past.
+    """
+
+    concept: str
+    aggregation: Aggregation
+    lookback_hours: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.lookback_hours is not None and not (math.isfinite(self.lookback_hours) and self.lookback_hours > 0):
+            raise ValueError(
+                f"Feature of {self.concept}: expected lookback_hours above 0 or None, got {self.lookback_hours}."
+            )
+
+    @property
+    def id(self) -> str:
+        """The feature's name in the matrix, in the ONNX graph and in the manifest."""
+        window = "" if self.lookback_hours is None else f"_{self.lookback_hours:g}h"
+        return f"{self.concept}_{self.aggregation}{window}"
+
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """The concepts it reads; the first is the one that a card shows for it."""
+        return (self.concept,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """Numerator through denominator; NaN where either is missing or the denominator is 0."""
+
+    name: str
+    numerator: Aggregate
+    denominator: Aggregate
+
+    @property
+    def id(self) -> str:
+        """The feature's name."""
+        return self.name
+
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """The concepts it reads; the first is the one that a card shows for it."""
+        return (self.numerator.concept, self.denominator.concept)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Minuend less subtrahend; NaN where either is missing."""
+
+    name: str
+    minuend: Aggregate
+    subtrahend: Aggregate
+
+    @property
+    def id(self) -> str:
+        """The feature's name."""
+        return self.name
+
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """The concepts it reads; the first is the one that a card shows for it."""
+        return (self.minuend.concept, self.subtrahend.concept)
+
+
+Feature: TypeAlias = Aggregate | Ratio | Difference
+
+
+def operands(feature: Feature) -> tuple[Aggregate, ...]:
+    """The aggregates that a feature is made of."""
+    match feature:
+        case Aggregate():
+            return (feature,)
+        case Ratio(numerator=first, denominator=second) | Difference(minuend=first, subtrahend=second):
+            return (first, second)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class FeatureSet:
+    """The ordered features of a model: the columns of its feature matrix.
+
+    Raises:
+        ValueError: two features have one id, or there are none.
+    """
+
+    features: tuple[Feature, ...]
+    ids: tuple[str, ...] = field(init=False)
+
+    def __init__(self, features: Iterable[Feature]) -> None:
+        object.__setattr__(self, "features", tuple(features))
+        ids = tuple(feature.id for feature in self.features)
+        object.__setattr__(self, "ids", ids)
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice or not ids:
+            raise ValueError(f"FeatureSet: expected one or more features of different ids, twice: {twice}.")
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __iter__(self) -> Iterator[Feature]:
+        return iter(self.features)
+
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """All concepts that the features read, in order of first use."""
+        return tuple(dict.fromkeys(name for feature in self.features for name in feature.concepts))
+
+    def longest_lookback_hours(self, concept: str) -> float:
+        """How far back any feature looks at a concept; infinity where one looks at all of the past."""
+        hours = [
+            math.inf if part.lookback_hours is None else part.lookback_hours
+            for feature in self.features
+            for part in operands(feature)
+            if part.concept == concept
+        ]
+        if not hours:
+            raise ValueError(f"FeatureSet: no feature reads the concept {concept!r}.")
+        return max(hours)

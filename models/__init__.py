@@ -1,0 +1,1 @@
+"""The contract between training and serving, and one folder per clinical model."""

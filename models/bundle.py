@@ -1,0 +1,266 @@
+"""The bundle: one trained model as a directory that proves what it is.
+
+manifest.json      what it is and the SHA-256 of every other file
+model.onnx         features -> logit, probability, contributions, base_value
+golden.json        rows and their outputs, re-run by every server that loads the bundle
+reference.json     how each feature was distributed in training
+performance.json   how good it was, where and when
+MODEL_CARD.md      the same for people
+"""
+
+import hashlib
+import math
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.spec import Indicator, ModelSpec
+
+Content = TypeVar("Content")
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+FILES = frozenset({"model.onnx", "golden.json", "reference.json", "performance.json", "MODEL_CARD.md"})
+
+
+class BundleError(Exception):
+    """A directory is not a bundle that may be served; the message says what was expected and what came."""
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings shared by the parts of the manifest: unknown fields are errors, for the format is numbered."""
+
+
+class Band(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A risk band with the probability at which it starts and why there."""
+
+    id: str
+    indicator: Indicator
+    lower_probability: float
+    reason: str
+
+
+class Calibration(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How raw logits became calibrated: calibrated = slope × raw + intercept; folded into the graph."""
+
+    method: str
+    slope: float
+    intercept: float
+
+
+class SourceFile(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file that the model was trained or tested on."""
+
+    name: str
+    sha256: str
+    bytes: int
+    role: str
+
+
+class FlowStep(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step of the cohort's flow: how many were left after it."""
+
+    step: str
+    patients: int
+    index_times: int
+
+
+class Lineage(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the data came from and what became of them."""
+
+    dataset: str
+    licence: str
+    attribution: str
+    files: tuple[SourceFile, ...]
+    flow: tuple[FlowStep, ...]
+    events: int
+    refusals: dict[str, int]
+    positives: int
+
+
+class Run(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The MLflow run that made it."""
+
+    experiment: str
+    run_id: str
+
+
+class Manifest(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the bundle is."""
+
+    format: int
+    model_id: str
+    version: str
+    created: str
+    licence: str
+    spec_fingerprint: str
+    features: tuple[str, ...]
+    required_features: tuple[str, ...]
+    bands: tuple[Band, ...]
+    calibration: Calibration
+    base_rate: float
+    lineage: Lineage
+    run: Run
+    libraries: dict[str, str]
+    parity: dict[str, Any]
+    files: dict[str, str] = {}
+
+
+class Golden(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rows and what the graph gave for them; None where a feature is missing."""
+
+    rows: tuple[tuple[float | None, ...], ...]
+    logit: tuple[float, ...]
+    probability: tuple[float, ...]
+    contributions: tuple[tuple[float, ...], ...]
+    base_value: float
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        rows: NDArray[np.float32],
+        logit: NDArray[np.float32],
+        probability: NDArray[np.float32],
+        contributions: NDArray[np.float32],
+        base_value: float,
+    ) -> Self:
+        """Build from arrays [N, F] and [N]; float32 survives JSON unchanged."""
+        return cls(
+            rows=tuple(tuple(None if math.isnan(x) else x for x in row) for row in rows.tolist()),
+            logit=tuple(logit.tolist()),
+            probability=tuple(probability.tolist()),
+            contributions=tuple(tuple(row) for row in contributions.tolist()),
+            base_value=base_value,
+        )
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """The rows as float32[N, F], NaN where missing."""
+        return np.array([[np.nan if x is None else x for x in row] for row in self.rows], np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A bundle on disk whose manifest, hashes and specification were found to agree.
+
+    `fingerprint` is the SHA-256 of the manifest, and so of everything in the bundle.
+    """
+
+    path: Path
+    manifest: Manifest
+    fingerprint: str
+    golden: Golden
+    performance: Mapping[str, Any]
+
+    @property
+    def model(self) -> bytes:
+        """The ONNX graph."""
+        return (self.path / "model.onnx").read_bytes()
+
+    @property
+    def model_card(self) -> str:
+        """The model card, Markdown."""
+        return (self.path / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+    def band_of(self, probability: float) -> Band:
+        """The band that a probability falls into."""
+        return next(band for band in reversed(self.manifest.bands) if probability >= band.lower_probability)
+
+
+def load(path: Path, spec: ModelSpec) -> Bundle:
+    """Load a bundle and hold it against the specification it says it was trained for.
+
+    Raises:
+        BundleError: not a bundle, another format, a file missing, changed or unknown, or another specification.
+    """
+    manifest_bytes, manifest = _read_manifest(path)
+    _check_files(path, manifest)
+    if (manifest.model_id, manifest.spec_fingerprint) != (spec.id, spec.fingerprint):
+        raise BundleError(
+            f"{path.name}: expected a bundle of {spec.id} {spec.version} ({spec.fingerprint[:12]}…), got "
+            f"{manifest.model_id} ({manifest.spec_fingerprint[:12]}…). Train it again for this specification."
+        )
+    if manifest.features != spec.features.ids:
+        raise BundleError(f"{path.name}: the manifest's features are not those of the specification, in its order.")
+    return Bundle(
+        path=path,
+        manifest=manifest,
+        fingerprint=hashlib.sha256(manifest_bytes).hexdigest(),
+        golden=_decode(path, "golden.json", Golden),
+        performance=_decode(path, "performance.json", dict[str, Any]),
+    )
+
+
+def write(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Write a bundle aside, then put it in its place whole; one that stood there before is replaced.
+
+    Args:
+        path: the directory to become the bundle.
+        manifest: its `files` are filled in here.
+        files: contents by name, all of `FILES`.
+    """
+    if set(files) != FILES:
+        raise BundleError(f"A bundle needs the files {sorted(FILES)}, got {sorted(files)}.")
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    manifest = msgspec.structs.replace(manifest, files=hashes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        for name, content in files.items():
+            (aside / name).write_bytes(content)
+        text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+        (aside / MANIFEST).write_bytes(text + b"\n")
+        aside.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        aside.replace(path)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def _read_manifest(path: Path) -> tuple[bytes, Manifest]:
+    try:
+        content = (path / MANIFEST).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path.name}: expected a bundle directory with {MANIFEST}: {error.strerror}.") from error
+    try:
+        found = msgspec.json.decode(content, type=dict[str, Any]).get("format")
+        if found != FORMAT:
+            raise BundleError(f"{path.name}: expected bundle format {FORMAT}, got {found!r}.")
+        return content, msgspec.json.decode(content, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BundleError(f"{path.name}/{MANIFEST}: {error}.") from error
+
+
+def _check_files(path: Path, manifest: Manifest) -> None:
+    if set(manifest.files) != FILES:
+        raise BundleError(
+            f"{path.name}: expected the files {sorted(FILES)}, the manifest lists {sorted(manifest.files)}."
+        )
+    strangers = {entry.name for entry in path.iterdir()} - FILES - {MANIFEST}
+    if strangers:
+        raise BundleError(f"{path.name}: files that the manifest does not list: {sorted(strangers)}.")
+    for name, expected in manifest.files.items():
+        try:
+            content = (path / name).read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path.name}/{name}: cannot be read: {error.strerror}.") from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != expected:
+            raise BundleError(f"{path.name}/{name}: its SHA-256 is {found[:12]}…, the manifest says {expected[:12]}….")
+
+
+def _decode(path: Path, name: str, kind: type[Content]) -> Content:
+    try:
+        return msgspec.json.decode((path / name).read_bytes(), type=kind)
+    except msgspec.DecodeError as error:
+        raise BundleError(f"{path.name}/{name}: {error}.") from error

@@ -1,0 +1,78 @@
+"""A model's words: what its card says in each language, read from the model's words.toml."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal, TypeAlias
+
+Language: TypeAlias = Literal["en", "de"]
+LANGUAGES: tuple[Language, ...] = ("en", "de")
+
+
+class WordsError(ValueError):
+    """A words.toml lacks something or says something unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phrase:
+    """One reviewed sentence on a concept, by where its value lies; `other` where it is neither high nor low."""
+
+    other: str
+    high: str | None = None
+    low: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelWords:
+    """What a card says in one language.
+
+    Attributes:
+        title: the service's title.
+        outcome: the outcome as a summary begins it ("Sepsis risk").
+        horizon: "in the next 6 h".
+        event: the outcome within a sentence about patients ("develop sepsis").
+        comparison: what the base rate is the average of ("the average in intensive care").
+        caveat: what the number does not say.
+        names: names of derived features that are no concept.
+        phrases: by concept.
+        version: of the phrase list, with the date of its review.
+    """
+
+    title: str
+    outcome: str
+    horizon: str
+    event: str
+    comparison: str
+    caveat: str
+    names: Mapping[str, str]
+    phrases: Mapping[str, Phrase]
+    version: str
+
+
+def load_words(package: str) -> dict[Language, ModelWords]:
+    """Read models/<package>/words.toml.
+
+    Raises:
+        WordsError: a language or a field is missing, or there is one that is not known.
+    """
+    text = resources.files("models").joinpath(package, "words.toml").read_text(encoding="utf-8")
+    tables = tomllib.loads(text)
+    version = tables.pop("version", None)
+    if set(tables) != set(LANGUAGES) or not isinstance(version, str):
+        raise WordsError(f"{package}/words.toml: expected a version and the tables {LANGUAGES}, got {sorted(tables)}.")
+    try:
+        return {language: _model_words(tables[language], version) for language in LANGUAGES}
+    except TypeError as error:
+        raise WordsError(f"{package}/words.toml: {error}.") from error
+
+
+def _model_words(table: dict[str, object], version: str) -> ModelWords:
+    phrases = table.pop("phrases", {})
+    if not isinstance(phrases, dict):
+        raise TypeError("phrases must be a table")
+    return ModelWords(
+        **table,  # type: ignore[arg-type]  # a wrong field is a TypeError, told by the caller
+        phrases={concept: Phrase(**phrase) for concept, phrase in phrases.items()},
+        version=version,
+    )

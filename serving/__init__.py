@@ -1,0 +1,1 @@
+"""The server: CDS Hooks calls in, cards out, every card journalled."""

@@ -1,0 +1,1 @@
+"""Alembic revisions of the journal: packaged, and run by ``Journal.open``."""

@@ -1,0 +1,1 @@
+"""One module per revision; ``down_revision`` gives their order."""

@@ -1,0 +1,1 @@
+"""From a fitted estimator to one ONNX graph that gives the probability and its contributions."""
