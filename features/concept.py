@@ -7,6 +7,7 @@ from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -106,7 +107,7 @@ class Concept:
     decimals: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", MappingProxyType(dict(self.words)))
+        object.__setattr__(self, "words", dict(self.words))  # our own copy; a mappingproxy cannot go to a process pool
         for fault in _faults(self):
             raise ConceptError(f"Concept {self.id!r}: {fault}")
 
@@ -159,7 +160,7 @@ class Vocabulary:
         found = self._by_id.get(concept_id)
         if found is None:
             near = get_close_matches(concept_id, self._by_id, n=3)
-            hint = f"Did you mean {' or '.join(near)}?" if near else "See features/concepts/ for the known ids."
+            hint = f"Did you mean {' or '.join(near)}?" if near else "features/concepts/ lists them."
             raise UnknownConceptError(f"No concept {concept_id!r} among {len(self)}. {hint}")
         return found
 
@@ -182,9 +183,9 @@ class Vocabulary:
 def load_vocabulary() -> Vocabulary:
     """The vocabulary packaged with Bedside, read once per process."""
     folder = files("features") / "concepts"
-    documents = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name)
-    texts = {entry.name: entry.read_text(encoding="utf-8") for entry in documents}
-    return Vocabulary(tuple(concept for name, text in texts.items() for concept in read_concepts(text, name)))
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    documents = ((folder / name).read_text(encoding="utf-8") for name in names)
+    return Vocabulary(tuple(chain.from_iterable(map(read_concepts, documents, names))))
 
 
 def load_concepts() -> Mapping[str, Concept]:
@@ -193,7 +194,7 @@ def load_concepts() -> Mapping[str, Concept]:
 
 
 def read_concepts(text: str, name: str) -> tuple[Concept, ...]:
-    """Concepts of one TOML document: `source`, `reviewed`, `[systems]` (short names) and `[concepts.ID]` tables.
+    """Concepts of a TOML document with `source`, `reviewed`, `[systems]` (short names) and `[concepts.ID]` tables.
 
     Raises:
         ConceptError: the document or one of its concepts is wrong; names the document and the concept.
@@ -204,7 +205,7 @@ def read_concepts(text: str, name: str) -> tuple[Concept, ...]:
         tables: Mapping[str, Mapping[str, Any]] = document["concepts"]
         return tuple(_concept(key, common | dict(table), document["systems"]) for key, table in tables.items())
     except KeyError as error:
-        raise ConceptError(f"{name}: expected the key {error.args[0]!r}; add it as in the other documents.") from error
+        raise ConceptError(f"{name}: expected the key {error.args[0]!r}; see the packaged documents.") from error
     except (ValueError, TypeError) as error:
         raise ConceptError(f"{name}: {error}") from error
 
@@ -214,15 +215,16 @@ def _concept(concept_id: str, table: Mapping[str, Any], systems: Mapping[str, st
         codes = tuple(Code(**(entry | {"system": systems[entry["system"]]})) for entry in table["codes"])
     except CodeError as error:
         raise ConceptError(f"Concept {concept_id!r}: {error}") from error
-    reference = table.get("reference")
-    return Concept(
-        id=concept_id,
-        **{key: value for key, value in table.items() if key not in {"codes", "words", "plausible", "reference"}},
-        codes=codes,
-        words={language: Words(**words) for language, words in table["words"].items()},
-        plausible=_range(table["plausible"]) if "plausible" in table else None,
-        reference=None if reference is None else _reference(reference),
-    )
+    built: dict[str, Any] = {
+        "id": concept_id,
+        "codes": codes,
+        "words": {language: Words(**words) for language, words in table["words"].items()},
+    }
+    if "plausible" in table:
+        built["plausible"] = _range(table["plausible"])
+    if "reference" in table:
+        built["reference"] = _reference(table["reference"])
+    return Concept(**(dict(table) | built))
 
 
 def _range(bounds: list[float]) -> Range:
@@ -257,9 +259,8 @@ def _faults(concept: Concept) -> Iterator[str]:
     keys = [(code.system, code.code) for code in concept.codes]
     if len(set(keys)) < len(keys):
         yield "expected each code once."
-    if (concept.unit is None) == (concept.kind == "observation"):
-        if concept.kind != "demographic":
-            yield f"expected a unit for an observation and none for the rest, not {concept.unit!r}."
+    if concept.kind != "demographic" and (concept.unit is not None) != (concept.kind == "observation"):
+        yield f"expected a unit for an observation and none for a condition or medication, not {concept.unit!r}."
     if set(concept.words) != set(LANGUAGES):
         yield f"expected words in {', '.join(LANGUAGES)}, not {', '.join(concept.words)}."
     if not all(words.name.strip() and words.short.strip() for words in concept.words.values()):

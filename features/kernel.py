@@ -290,7 +290,8 @@ def _where_any(ranges: Ranges, numbers: NDArray[np.float64], *, at_least: int = 
 def _take(column: Column, positions: Ints) -> Column:
     if not len(column):
         return np.zeros(positions.shape, column.dtype)
-    return column.take(positions, mode="clip")
+    taken: Column = np.take(column, positions, mode="clip")
+    return taken
 
 
 def _last(ranges: Ranges) -> Floats:
@@ -327,7 +328,7 @@ def _slope(ranges: Ranges) -> Floats:
     counts = np.maximum(hi - lo, 1)
 
     def total(numbers: Floats) -> Floats:
-        return np.bincount(owner, numbers, minlength=len(lo))
+        return np.bincount(owner, numbers, minlength=len(lo)).astype(np.float64)
 
     hours -= (total(hours) / counts)[owner]
     values = ranges.value[event]

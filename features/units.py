@@ -39,7 +39,7 @@ IDENTITY = Conversion(1.0, 0.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One unit: base = value × scale + offset, in the base unit of its kind, and the ways in which it is written."""
+    """One unit, base = value × scale + offset in the base unit of its kind, and the ways in which it is written."""
 
     kind: str
     scale: Fraction
@@ -72,7 +72,7 @@ class UnitTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversions:
-    """What each spelling of a unit means for one code of one concept: a conversion, or the reason for refusing it.
+    """What each spelling of a unit means for one code of one concept: a conversion, or the reason for a refusal.
 
     `unitless` answers for a quantity that names no unit at all.
     """
@@ -84,8 +84,8 @@ class Conversions:
     def resolve(self, *, unit: str | None, unit_system: str | None, unit_code: str | None) -> Conversion | Reason:
         """The conversion for a FHIR Quantity's `unit`, `system` and `code`, or why there is none.
 
-        A UCUM code decides. A unit text beside it can only contradict it: both known, and not converting alike.
-        Without a UCUM code the text decides, and a code of another system is read as a text where there is none.
+        A UCUM code decides. A unit text beside it can only contradict it: both known, not converting alike.
+        Without a UCUM code the text decides; a code of another system is read as a text where there is none.
         """
         text = normalise(unit) if unit else ""
         if unit_code and unit_system == UCUM:
@@ -100,7 +100,7 @@ class Conversions:
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """Conversion into the units of a vocabulary's concepts, compiled once: two dictionary hits and one multiplication.
+    """Conversion into the units of a vocabulary's concepts: compiled once, then dictionary hits and a multiplication.
 
     Raises:
         UnitTableError: a concept's unit is not in the table.
@@ -272,7 +272,7 @@ def _conversion(source: Unit, target: Unit, concept: Concept, code_molar_mass: f
 
 
 def _kind_factor(source: str, target: str, concept: Concept, code_molar_mass: float | None) -> Fraction | None:
-    """Base units of the target kind per base unit of the source kind, for this analyte; None where there is no way."""
+    """Base units of the target kind per base unit of the source kind, for this analyte; None for no way."""
     if source == target and (code_molar_mass is None or source != "mass_concentration"):
         return Fraction(1)
     if not {source, target} <= _CONCENTRATIONS:

@@ -113,6 +113,31 @@ class Manifest(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     files: dict[str, str] = {}
 
 
+class BandPerformance(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How good an alarm at a band's lower probability was; None where the data could not tell."""
+
+    sensitivity: float | None
+    ppv: float | None
+    alert_rate: float | None
+    number_needed_to_evaluate: float | None
+
+
+class Performance(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How good the model was.
+
+    Attributes:
+        validation: on what, in a few words a card can show.
+        validated: the day, ISO 8601.
+        bands: by band id, for all but the first.
+        details: everything measured, by data set; what the facts page shows.
+    """
+
+    validation: str
+    validated: str
+    bands: dict[str, BandPerformance]
+    details: dict[str, Any]
+
+
 class Golden(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rows and what the graph gave for them; None where a feature is missing."""
 
@@ -158,7 +183,7 @@ class Bundle:
     manifest: Manifest
     fingerprint: str
     golden: Golden
-    performance: Mapping[str, Any]
+    performance: Performance
 
     @property
     def model(self) -> bytes:
@@ -195,7 +220,7 @@ def load(path: Path, spec: ModelSpec) -> Bundle:
         manifest=manifest,
         fingerprint=hashlib.sha256(manifest_bytes).hexdigest(),
         golden=_decode(path, "golden.json", Golden),
-        performance=_decode(path, "performance.json", dict[str, Any]),
+        performance=_decode(path, "performance.json", Performance),
     )
 
 

@@ -76,6 +76,8 @@ class ModelSpec:
         features: what it reads, in the order of the matrix.
         minimum_data: what must be there before a risk is shown.
         bands: ascending ranges of risk.
+        families: concepts that say much the same, such as the three blood pressures: a card adds up their
+            contributions and shows the first of them that has a value.
         intended_use, out_of_scope: for the model card and the facts page.
         licence: of the released bundle, as an SPDX expression.
     """
@@ -91,6 +93,7 @@ class ModelSpec:
     features: FeatureSet
     minimum_data: tuple[MinimumData, ...]
     bands: tuple[RiskBand, ...]
+    families: tuple[tuple[str, ...], ...] = ()
     intended_use: str
     out_of_scope: str
     licence: str
@@ -107,6 +110,10 @@ class ModelSpec:
         unread = {name for rule in self.minimum_data for name in rule.concepts} - set(self.features.concepts)
         if unread:
             raise SpecError(f"ModelSpec {self.id}: minimum data asks for concepts no feature reads: {sorted(unread)}.")
+
+    def family_of(self, concept: str) -> tuple[str, ...]:
+        """The concepts whose contributions a card adds to this one's, itself among them."""
+        return next((family for family in self.families if concept in family), (concept,))
 
     @property
     def package(self) -> str:

@@ -35,7 +35,14 @@ from serving.journal_errors import (
 from serving.journal_reads import JournalReads
 from serving.journal_tables import INSERTS, Row, to_row
 
-__all__ = ["Journal", "JournalError", "JournalRejected", "JournalSchemaError", "JournalUnavailable"]
+__all__ = [
+    "Journal",
+    "JournalError",
+    "JournalRejected",
+    "JournalSchemaError",
+    "JournalUnavailable",
+    "Synchronous",
+]
 
 Synchronous = Literal["FULL", "NORMAL"]
 
@@ -71,10 +78,10 @@ class Journal(JournalReads):
         Args:
             url: an SQLAlchemy URL such as ``sqlite:////var/lib/bedside/journal.db``. The folder must exist; a
                 new SQLite file is readable by its owner only.
-            synchronous: SQLite's pragma. With FULL each group waits until the disk has it, so that no card that
-                was shown is missing even after a power cut: that is what "committed" promises, hence the default.
-                NORMAL spares that wait (some milliseconds a group) and survives a killed process just the same,
-                but a power cut may take the account of the last cards. PostgreSQL decides for itself.
+            synchronous: SQLite's pragma. With FULL each group waits until the disk has it, so that no card
+                that was shown is missing even after a power cut: "committed" promises that, hence the default.
+                NORMAL spares the wait (a millisecond or more a group) and survives a killed process just as
+                well, but a power cut may take the account of the last cards. PostgreSQL decides for itself.
 
         Raises:
             JournalUnavailable: the database cannot be opened, locked or written, or lies in memory only.
@@ -111,9 +118,7 @@ class Journal(JournalReads):
         submission = _Submission(rows=rows, committed=Future())
         with self._lock:
             if self._closed:
-                raise JournalUnavailable(
-                    "The journal is closed: the server is shutting down. Call again later."
-                )
+                raise JournalUnavailable("The journal is closed: the server is shutting down. Call again later.")
             self._queue.put(submission)
         return submission.committed
 
@@ -217,8 +222,7 @@ def _configure_sqlite(synchronous: Synchronous, connection: Any, _record: Any) -
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise JournalUnavailable(
-            f"The journal needs SQLite's write-ahead log; this file system allows only {mode!r}. "
-            "Use a local disk."
+            f"The journal needs SQLite's write-ahead log; this file system allows only {mode!r}. Use a local disk."
         )
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -98,6 +98,8 @@ class CallEntry:
         self._require_numbers()
 
     def _require_fields_of_status(self) -> None:
+        needed: tuple[str, ...]
+        forbidden: tuple[str, ...]
         match self.status:
             case "card":
                 needed, forbidden = (*_NAMED_BY_MODEL, *_SCORED), ("error_code",)
@@ -119,15 +121,11 @@ class CallEntry:
             if value is not None and not math.isfinite(value):
                 raise ValueError(f"{name} of a call is finite; NaN or infinity came. Journal it as an error.")
         if self.probability is not None and not 0.0 <= self.probability <= 1.0:
-            raise ValueError(
-                "probability of a call lies in [0, 1]; a value outside came. Pass it after the sigmoid."
-            )
+            raise ValueError("probability of a call lies in [0, 1]; a value outside came. Pass it after the sigmoid.")
         for name in ("feature_vector", "contributions"):
             blob = getattr(self, name)
             if blob is not None and len(blob) % _FLOAT32.itemsize:
-                raise ValueError(
-                    f"{name} of a call is float32; {len(blob)} bytes came. Make it with float32_bytes."
-                )
+                raise ValueError(f"{name} of a call is float32; {len(blob)} bytes came. Make it with float32_bytes.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

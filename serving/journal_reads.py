@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, RowMapping, Select, distinct, func, select
+from sqlalchemy import Connection, Engine, RowMapping, Select, distinct, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from serving.journal_entries import CallEntry, CardEntry, FeedbackEntry, FeedbackRecord, ServiceCounts
@@ -57,9 +57,7 @@ class JournalReads:
 
     def last_shown(self, *, service_id: str, patient_pseudonym: str) -> CallEntry | None:
         """The newest call that showed a card on this patient: what an alert budget compares with."""
-        shown = select(CARDS.c.sequence).where(
-            CARDS.c.call_id == CALLS.c.call_id, CARDS.c.suppressed.is_(None)
-        )
+        shown = select(CARDS.c.sequence).where(CARDS.c.call_id == CALLS.c.call_id, CARDS.c.suppressed.is_(None))
         query = (
             select(CALLS)
             .where(
@@ -83,17 +81,15 @@ class JournalReads:
             counted[service_id]["cards_shown" if shown else "cards_suppressed"] += count
         for service_id, known_card, outcome, count in self._counts(_count_feedback(since)):
             counted[service_id][outcome if known_card else "feedback_unknown_card"] += count
-        return tuple(
-            ServiceCounts(service_id=service_id, **counted[service_id]) for service_id in sorted(counted)
-        )
+        return tuple(ServiceCounts(service_id=service_id, **counted[service_id]) for service_id in sorted(counted))
 
     def _entries(self, query: Select[Any]) -> Sequence[RowMapping]:
         with self._reading() as connection:
             return connection.execute(query).mappings().all()
 
-    def _counts(self, query: Select[Any]) -> Sequence[Row[Any]]:
+    def _counts(self, query: Select[Any]) -> Sequence[tuple[Any, ...]]:
         with self._reading() as connection:
-            return connection.execute(query).all()
+            return [tuple(row) for row in connection.execute(query)]
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -116,9 +112,7 @@ def _feedback_record(row: RowMapping) -> FeedbackRecord:
 
 
 def _count_calls(since: datetime | None) -> Select[Any]:
-    query = select(CALLS.c.service_id, CALLS.c.status, func.count()).group_by(
-        CALLS.c.service_id, CALLS.c.status
-    )
+    query = select(CALLS.c.service_id, CALLS.c.status, func.count()).group_by(CALLS.c.service_id, CALLS.c.status)
     return query if since is None else query.where(CALLS.c.received_at >= to_microseconds(since))
 
 

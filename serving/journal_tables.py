@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    RowMapping,
     String,
     Table,
     Text,
@@ -109,10 +110,8 @@ FEEDBACK = Table(
 
 def _insert_feedback() -> Insert:
     # Whether the card is known is decided by the database in the same statement, so that no gap lies between.
-    is_known = (
-        select(CARDS.c.sequence).where(CARDS.c.card_uuid == bindparam(_ASKED_CARD, type_=Text)).exists()
-    )
-    named = {field.name: bindparam(field.name) for field in fields(FeedbackEntry)}
+    is_known = select(CARDS.c.sequence).where(CARDS.c.card_uuid == bindparam(_ASKED_CARD, type_=Text)).exists()
+    named: dict[str, Any] = {field.name: bindparam(field.name) for field in fields(FeedbackEntry)}
     return insert(FEEDBACK).values({**named, "known_card": is_known})
 
 
@@ -157,8 +156,7 @@ _CONVERTERS: Mapping[str, tuple[_Converter, _Converter]] = {
     "base_value": (float, float),
 }
 _COLUMNS: Mapping[type[Entry], tuple[tuple[str, _Converter | None, _Converter | None], ...]] = {
-    kind: tuple((field.name, *_CONVERTERS.get(field.name, (None, None))) for field in fields(kind))
-    for kind in INSERTS
+    kind: tuple((field.name, *_CONVERTERS.get(field.name, (None, None))) for field in fields(kind)) for kind in INSERTS
 }
 
 
@@ -177,7 +175,7 @@ def to_row(entry: Entry) -> Row:
     return row
 
 
-def from_row(kind: type[EntryT], row: Mapping[str, Any]) -> EntryT:
+def from_row(kind: type[EntryT], row: RowMapping) -> EntryT:
     """The entry that a row holds; columns that the entry does not name are left aside."""
     values = {}
     for name, _, load in _COLUMNS[kind]:

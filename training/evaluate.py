@@ -1,6 +1,6 @@
 """How good probabilities are: discrimination, calibration and clinical use, with intervals over patients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training import tally as measures
 from training.performance import (
     DecisionCurve,
     OperatingEstimates,
@@ -31,17 +32,17 @@ class EvaluationError(ValueError):
 
 def auroc(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
     """Return the area under the ROC curve; ties count one half."""
-    return _summary("auroc", labels, probabilities)
+    return _value(measures.auroc, labels, probabilities)
 
 
 def auprc(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
     """Return the area under the precision-recall curve as average precision; chance gives the prevalence."""
-    return _summary("auprc", labels, probabilities)
+    return _value(measures.auprc, labels, probabilities)
 
 
 def brier(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
     """Return the mean squared distance of probability and outcome."""
-    return _summary("brier", labels, probabilities)
+    return _value(measures.brier, labels, probabilities)
 
 
 def calibration_slope(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
@@ -50,7 +51,7 @@ def calibration_slope(labels: NDArray[np.bool_], probabilities: NDArray[np.float
     Weak calibration as in Van Calster et al. 2016 (doi:10.1016/j.jclinepi.2015.12.005) and 2019
     (doi:10.1186/s12916-019-1466-7).
     """
-    return _summary("calibration_slope", labels, probabilities)
+    return _value(measures.calibration_slope, labels, probabilities)
 
 
 def calibration_intercept(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
@@ -59,12 +60,10 @@ def calibration_intercept(labels: NDArray[np.bool_], probabilities: NDArray[np.f
     Not the intercept that is fitted beside the slope. Below 0: probabilities too high on the whole. Sources
     as `calibration_slope`.
     """
-    return _summary("calibration_intercept", labels, probabilities)
+    return _value(measures.calibration_intercept, labels, probabilities)
 
 
-def at_threshold(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], threshold: float
-) -> OperatingPoint:
+def at_threshold(labels: NDArray[np.bool_], probabilities: NDArray[np.float64], threshold: float) -> OperatingPoint:
     """Return sensitivity, PPV, burden and net benefit of alarming where `probability >= threshold`."""
     tally = _ranking(labels, probabilities).tally()
     measures = rates(tally, _checked_thresholds([threshold]))[0]
@@ -74,9 +73,7 @@ def at_threshold(
 def threshold_for_alert_rate(probabilities: NDArray[np.float64], alert_rate: float) -> float:
     """Return the lowest of these probabilities that, as a threshold, alarms in at most this share of rows."""
     if not 0 < alert_rate <= 1 or probabilities.size == 0:
-        raise EvaluationError(
-            f"Expected rows and an alert rate in (0, 1], got {probabilities.size}, {alert_rate}."
-        )
+        raise EvaluationError(f"Expected rows and an alert rate in (0, 1], got {probabilities.size}, {alert_rate}.")
     distinct, counts = np.unique(probabilities, return_counts=True)
     within = np.cumsum(counts[::-1])[::-1] <= alert_rate * probabilities.size
     if not within.any():
@@ -234,9 +231,7 @@ def _measures(tally: Tally, thresholds: NDArray[np.float64], *, coarse: bool) ->
     return np.append(summarise(tally, coarse=coarse), rates(tally, thresholds))
 
 
-def _operating_points(
-    thresholds: NDArray[np.float64], estimates: list[Estimate]
-) -> tuple[OperatingEstimates, ...]:
+def _operating_points(thresholds: NDArray[np.float64], estimates: list[Estimate]) -> tuple[OperatingEstimates, ...]:
     of_threshold = (estimates[start : start + len(RATES)] for start in range(0, len(estimates), len(RATES)))
     return tuple(
         OperatingEstimates(threshold=float(threshold), **dict(zip(RATES, measured, strict=True)))
@@ -244,9 +239,7 @@ def _operating_points(
     )
 
 
-def _refuse_subgroups(
-    labels: NDArray[np.bool_], subgroups: Mapping[str, NDArray[np.bool_]]
-) -> dict[str, str]:
+def _refuse_subgroups(labels: NDArray[np.bool_], subgroups: Mapping[str, NDArray[np.bool_]]) -> dict[str, str]:
     """Return why a subgroup cannot be measured, for each that cannot."""
     refused = {}
     for name, mask in subgroups.items():
@@ -272,12 +265,12 @@ def _net_benefit_of(
     return tuple((true_positive - false_positive * thresholds / (1 - thresholds)).tolist())
 
 
-def _summary(name: str, labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
-    value = float(summarise(_ranking(labels, probabilities).tally())[SUMMARIES.index(name)])
+def _value(measure: Callable[[Tally], float], labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
+    value = measure(_ranking(labels, probabilities).tally())
     if np.isnan(value):
         raise EvaluationError(
-            f"Expected probabilities at which both outcomes mix, for {name}; they separate the outcomes "
-            "perfectly or are all the same."
+            "Expected probabilities at which both outcomes mix; they separate the outcomes perfectly or are all "
+            "the same, and then there is no calibration slope."
         )
     return value
 
@@ -308,8 +301,7 @@ def _check_rows(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -
 def _check_mask(what: str, mask: NDArray[np.bool_], labels: NDArray[np.bool_]) -> None:
     if mask.shape != labels.shape or mask.dtype != np.bool_:
         raise EvaluationError(
-            f"Expected a boolean for each of {labels.size} rows in {what}, got {mask.shape} of type "
-            f"{mask.dtype}."
+            f"Expected a boolean for each of {labels.size} rows in {what}, got {mask.shape} of type {mask.dtype}."
         )
 
 

@@ -1,8 +1,8 @@
 """The figures of an evaluation, as matplotlib `Figure` objects: no window, no global state.
 
-`scores` maps a name to its probabilities, float64[N]; the first is the model, the others what it is compared with.
-Colours are Okabe and Ito's, which remain apart in every common form of colour blindness, and no line differs from
-another by colour alone.
+`scores` maps a name to its probabilities, float64[N]; the first is the model, the others what it is compared
+with. Colours are Okabe and Ito's, which remain apart in every common form of colour blindness, and no line
+differs from another by colour alone.
 """
 
 import warnings
@@ -32,6 +32,8 @@ _DOTS_PER_INCH = 160
 # More points than this cannot be told apart in a figure.
 _CURVE_POINTS = 2000
 _SWARM_ROWS = 2000
+# Below this sensitivity a few alarms make the PPV jump anywhere in [0, 1]; the axis is not scaled to them.
+_STEADY_SENSITIVITY = 0.02
 
 
 def roc(labels: NDArray[np.bool_], scores: Mapping[str, NDArray[np.float64]]) -> Figure:
@@ -49,22 +51,23 @@ def roc(labels: NDArray[np.bool_], scores: Mapping[str, NDArray[np.float64]]) ->
 
 
 def precision_recall(labels: NDArray[np.bool_], scores: Mapping[str, NDArray[np.float64]]) -> Figure:
-    """Draw PPV over sensitivity, with the prevalence that chance would give."""
+    """Draw PPV over sensitivity, with the prevalence that chance would give; the PPV axis begins at 0."""
     figure, axes = _square("Precision–recall curve", "Sensitivity (recall)", "PPV (precision)")
     prevalence = labels.mean()
+    highest = prevalence
     axes.axhline(prevalence, color=_REFERENCE, linewidth=1, label=f"prevalence ({prevalence:.3f})")
     for place, (name, probabilities) in enumerate(scores.items()):
         true_positive, false_positive = _alarms(labels, probabilities)
         ppv = true_positive[1:] / (true_positive[1:] + false_positive[1:])
-        label = f"{name} ({auprc(labels, probabilities):.3f})"
-        _line(axes, place, true_positive[1:] / true_positive[-1], ppv, label)
+        sensitivity = true_positive[1:] / true_positive[-1]
+        highest = max(highest, ppv[sensitivity >= _STEADY_SENSITIVITY].max())
+        _line(axes, place, sensitivity, ppv, f"{name} ({auprc(labels, probabilities):.3f})")
+    axes.set_ylim(0, min(1.0, 1.3 * highest))
     axes.legend(loc="upper right", title="AUPRC", frameon=False)
     return figure
 
 
-def calibration(
-    labels: NDArray[np.bool_], scores: Mapping[str, NDArray[np.float64]], *, bins: int = 10
-) -> Figure:
+def calibration(labels: NDArray[np.bool_], scores: Mapping[str, NDArray[np.float64]], *, bins: int = 10) -> Figure:
     """Draw the observed share over the mean probability of bins of equal size, above the spread of probabilities.
 
     Both axes end beyond the highest bin; how many rows lie beyond is said in the lower panel.
@@ -83,15 +86,13 @@ def calibration(
         _line(upper, place, mean_probability, observed, label, marker=_MARKERS[place % len(_MARKERS)])
     _histograms(lower, scores, end)
     upper.set(xlim=(0, end), ylim=(0, end))
-    upper.legend(loc="upper left", frameon=False)
+    upper.legend(loc="best", frameon=False)
     _dress(upper, f"Calibration in {bins} bins of equal size", "", "Observed share")
     _dress(lower, "", "Predicted probability", "Rows")
     return figure
 
 
-def utility(
-    thresholds: NDArray[np.float64], utilities: NDArray[np.float64], *, chosen: float | None = None
-) -> Figure:
+def utility(thresholds: NDArray[np.float64], utilities: NDArray[np.float64], *, chosen: float | None = None) -> Figure:
     """Draw the normalised utility over the threshold, and mark the chosen one."""
     figure = _figure(6.4, 4.2)
     axes = figure.subplots()
@@ -112,7 +113,7 @@ def decision(curve: DecisionCurve) -> Figure:
     figure = _figure(6.4, 4.4)
     axes = figure.subplots()
     axes.axhline(0, color=_INK, linewidth=1, label="treat none")
-    axes.plot(curve.thresholds, curve.treat_all, color=_REFERENCE, linewidth=1.5, label="treat all")
+    axes.plot(curve.thresholds, curve.treat_all, color=_REFERENCE, linestyle=(0, (1, 1)), label="treat all")
     _line(axes, 0, curve.thresholds, curve.model, "model")
     for place, (name, net_benefit) in enumerate(curve.rules.items(), start=1):
         _line(axes, place, curve.thresholds, net_benefit, name)
@@ -140,11 +141,9 @@ def beeswarm(
     figure = _figure(8, 1.6 + 0.4 * lines)
     axes = figure.subplots()
     with _shap_drawing():
-        shap.plots.beeswarm(
-            explanation, max_display=lines, ax=axes, plot_size=None, show=False, color=_value_colours()
-        )
-    axes.set_xlabel("Contribution to the log-odds")
-    axes.set_title(f"Contributions in {shown} of {len(values)} rows", loc="left", color=_INK)
+        shap.plots.beeswarm(explanation, max_display=lines, ax=axes, plot_size=None, show=False, color=_value_colours())
+    axes.set_xlabel("Contribution to the log-odds", fontsize=11)
+    axes.set_title(f"Contributions in {shown:,} of {len(values):,} rows (grey: missing)", loc="left", color=_INK)
     axes.tick_params("y", labelsize=10)
     return figure
 
@@ -160,14 +159,15 @@ def dependence(
     panels = figure.subplots(rows, 2, squeeze=False).ravel()
     for axes, feature in zip(panels, order, strict=False):
         with _shap_drawing():
-            shap.plots.scatter(
-                explanation[:, int(feature)], ax=axes, show=False, color=_COLOURS[0], x_jitter=0
-            )
+            shap.plots.scatter(explanation[:, int(feature)], ax=axes, show=False, color=_COLOURS[0], x_jitter=0)
         axes.axhline(0, color=_REFERENCE, linewidth=1)
-        axes.set_ylabel("Contribution to the log-odds")
+        axes.set_ylabel("Contribution to the log-odds", fontsize=10)
+        axes.set_xlabel(axes.get_xlabel(), fontsize=10)
+        axes.tick_params(labelsize=9)
     for axes in panels[order.size :]:
         axes.remove()
-    figure.suptitle(f"Contribution over value, {shown} of {len(values)} rows", color=_INK)
+    title = f"Contribution over value in {shown:,} of {len(values):,} rows (dashes at the left edge: missing)"
+    figure.suptitle(title, color=_INK)
     return figure
 
 
@@ -239,9 +239,7 @@ def _histograms(axes: Axes, scores: Mapping[str, NDArray[np.float64]], end: floa
     """Draw how the probabilities are spread up to `end`, on a logarithmic count, and say how many lie beyond."""
     for place, probabilities in enumerate(scores.values()):
         colour, pattern = _COLOURS[place % len(_COLOURS)], _LINES[place % len(_LINES)]
-        axes.hist(
-            probabilities, bins=50, range=(0, end), histtype="step", color=colour, linestyle=pattern, log=True
-        )
+        axes.hist(probabilities, bins=50, range=(0, end), histtype="step", color=colour, linestyle=pattern, log=True)
     beyond = sum(int((probabilities > end).sum()) for probabilities in scores.values())
     rows = sum(probabilities.size for probabilities in scores.values())
     if beyond:
@@ -253,19 +251,18 @@ def _explanation(
     contributions: NDArray[np.float64], values: NDArray[np.float64], names: Sequence[str]
 ) -> tuple[int, shap.Explanation]:
     """Return evenly spread rows as SHAP's own type, and how many there are."""
-    if contributions.ndim != 2 or contributions.shape != values.shape or len(names) != values.shape[1]:  # noqa: PLR2004 - a matrix
+    if contributions.shape != values.shape or contributions.shape != (len(values), len(names)):
         raise ValueError(
-            f"Expected contributions and values as [N, F] and F names, got {contributions.shape}, {values.shape} "
-            f"and {len(names)} names."
+            f"Expected contributions and values as [N, F] and F names, got {contributions.shape}, "
+            f"{values.shape} and {len(names)} names."
         )
     rows = np.unique(np.linspace(0, len(values) - 1, min(_SWARM_ROWS, len(values))).round().astype(np.intp))
-    return rows.size, shap.Explanation(
-        values=contributions[rows], data=values[rows], feature_names=list(names)
-    )
+    return rows.size, shap.Explanation(values=contributions[rows], data=values[rows], feature_names=list(names))
 
 
 def _value_colours() -> Colormap:
-    return colormaps["cividis"]
+    """Return colours that pass through no grey, which stands for missing."""
+    return colormaps["viridis"]
 
 
 @contextmanager

@@ -33,8 +33,7 @@ def patient_folds(
     smallest = int(min(ever_positive.sum(), (~ever_positive).sum()))
     if not 2 <= folds <= smallest:  # noqa: PLR2004 - one fold is no split
         raise SplitError(
-            f"Expected 2 to {smallest} folds (patients in the smaller of the ever and never positive), "
-            f"got {folds}."
+            f"Expected 2 to {smallest} folds (patients in the smaller of the ever and never positive), got {folds}."
         )
     fold_of_patient = np.empty(ever_positive.size, dtype=np.int64)
     for stratum in (ever_positive, ~ever_positive):
@@ -68,9 +67,7 @@ def holdout(
     return held_out[numbers]
 
 
-def _ever_positive(
-    patients: NDArray[Any], labels: NDArray[np.bool_]
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def _ever_positive(patients: NDArray[Any], labels: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return the patient's number in each row, and for each patient whether any of the rows is positive."""
     if patients.shape != labels.shape or labels.dtype != np.bool_:
         raise SplitError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibrate import CalibrationError, recalibrate, recalibrate_in_the_large
+from training.logistic import CalibrationError, recalibrate, recalibrate_in_the_large
 
 # Float32's step below 1: nearer to 0 or 1 a probability is saturated, and its logit is taken at this
 # distance.
@@ -79,12 +79,19 @@ def summarise(tally: Tally, *, coarse: bool = False) -> NDArray[np.float64]:
         tally: may lack an outcome; then all but prevalence and Brier score are NaN.
         coarse: fit the calibration on steps of the logit; for resamples.
     """
-    positive, negative = tally.positives.sum(), tally.negatives.sum()
-    prevalence = positive / (positive + negative)
-    if positive == 0 or negative == 0:
-        return np.array([prevalence, np.nan, np.nan, _brier(tally), np.nan, np.nan])
-    slope, intercept = _calibration(_coarsen(tally) if coarse else tally)
-    return np.array([prevalence, _auroc(tally), _auprc(tally), _brier(tally), slope, intercept])
+    if not (tally.positives.any() and tally.negatives.any()):
+        return np.array([prevalence(tally), np.nan, np.nan, brier(tally), np.nan, np.nan])
+    calibrated = _coarsen(tally) if coarse else tally
+    return np.array(
+        [
+            prevalence(tally),
+            auroc(tally),
+            auprc(tally),
+            brier(tally),
+            calibration_slope(calibrated),
+            calibration_intercept(calibrated),
+        ]
+    )
 
 
 def rates(tally: Tally, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -115,21 +122,25 @@ def rates(tally: Tally, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(measures), measures, np.nan)
 
 
-def _from_here_up(
-    weights: NDArray[np.float64], first: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], np.float64]:
+def _from_here_up(weights: NDArray[np.float64], first: NDArray[np.intp]) -> tuple[NDArray[np.float64], np.float64]:
     """Return the weight from each of these places up, and the weight of all."""
     total_before = np.append(0.0, np.cumsum(weights))
     return total_before[-1] - total_before[first], total_before[-1]
 
 
-def _auroc(tally: Tally) -> float:
+def prevalence(tally: Tally) -> float:
+    """Return the share of rows that are positive."""
+    positive = tally.positives.sum()
+    return float(positive / (positive + tally.negatives.sum()))
+
+
+def auroc(tally: Tally) -> float:
     """Return P(probability of a positive > of a negative) + P(equal) / 2 (Hanley and McNeil 1982)."""
     beaten = np.cumsum(tally.negatives) - tally.negatives / 2
     return float(tally.positives @ beaten / (tally.positives.sum() * tally.negatives.sum()))
 
 
-def _auprc(tally: Tally) -> float:
+def auprc(tally: Tally) -> float:
     """Return average precision: PPV averaged over the positives, a step curve without interpolation."""
     true_positive = np.cumsum(tally.positives[::-1])
     alarms = true_positive + np.cumsum(tally.negatives[::-1])
@@ -137,21 +148,24 @@ def _auprc(tally: Tally) -> float:
     return float(tally.positives[::-1] @ ppv / true_positive[-1])
 
 
-def _brier(tally: Tally) -> float:
+def brier(tally: Tally) -> float:
     """Return the mean squared distance of probability and outcome."""
     distance = tally.positives @ (1 - tally.probabilities) ** 2 + tally.negatives @ tally.probabilities**2
     return float(distance / (tally.positives.sum() + tally.negatives.sum()))
 
 
-def _calibration(tally: Tally) -> tuple[float, float]:
-    """Return calibration slope and intercept, NaN where the likelihood has no maximum."""
-    at = logits(tally.probabilities)
-    intercept = recalibrate_in_the_large(at, tally.positives, tally.negatives)
+def calibration_slope(tally: Tally) -> float:
+    """Return the slope of the outcome on the logit, NaN where the likelihood has no maximum."""
     try:
-        slope, _ = recalibrate(at, tally.positives, tally.negatives)
+        slope, _ = recalibrate(logits(tally.probabilities), tally.positives, tally.negatives)
     except CalibrationError:  # outcomes separated or probabilities all the same: no slope, and NaN says so
-        return float("nan"), intercept
-    return slope, intercept
+        return float("nan")
+    return slope
+
+
+def calibration_intercept(tally: Tally) -> float:
+    """Return the intercept of the outcome on the logit with the slope fixed to 1."""
+    return recalibrate_in_the_large(logits(tally.probabilities), tally.positives, tally.negatives)
 
 
 def logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -81,9 +81,7 @@ def utility_curve(
     """
     gains = _gains(labels, patients, hours)
     if probabilities.shape != labels.shape or np.isnan(probabilities).any():
-        raise UtilityError(
-            f"Expected a probability for each of {labels.size} rows, got NaN or {probabilities.shape}."
-        )
+        raise UtilityError(f"Expected a probability for each of {labels.size} rows, got NaN or {probabilities.shape}.")
     order = np.argsort(probabilities)
     gain_from_here_up = np.append(np.cumsum(gains[order][::-1])[::-1], 0.0)
     first_alarm = np.searchsorted(probabilities[order], thresholds, side="left")
@@ -148,9 +146,7 @@ def _gain_if_septic(since_onset_h: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the gain of an alarm in a septic patient, this many hours after onset (before: negative)."""
     rising = BEST_TRUE_POSITIVE * (since_onset_h - EARLIEST_USEFUL_H) / (OPTIMAL_H - EARLIEST_USEFUL_H)
     passed = (since_onset_h - OPTIMAL_H) / (LATEST_USEFUL_H - OPTIMAL_H)
-    alarm = np.where(
-        since_onset_h <= OPTIMAL_H, np.maximum(rising, FALSE_POSITIVE), BEST_TRUE_POSITIVE * (1 - passed)
-    )
+    alarm = np.where(since_onset_h <= OPTIMAL_H, np.maximum(rising, FALSE_POSITIVE), BEST_TRUE_POSITIVE * (1 - passed))
     silence = np.where(since_onset_h <= OPTIMAL_H, 0.0, WORST_FALSE_NEGATIVE * passed)
     return np.where(since_onset_h <= LATEST_USEFUL_H, alarm - silence, 0.0)
 
@@ -169,15 +165,12 @@ def _stay_starts(labels: NDArray[np.bool_], patients: NDArray[Any], hours: NDArr
         raise UtilityError(f"Expected boolean labels in 1-D, got {labels.shape} of type {labels.dtype}.")
     if patients.shape != labels.shape or hours.shape != labels.shape:
         raise UtilityError(
-            f"Expected a patient and an hour for each of {labels.size} rows, got {patients.shape} "
-            f"and {hours.shape}."
+            f"Expected a patient and an hour for each of {labels.size} rows, got {patients.shape} and {hours.shape}."
         )
     changes = patients[1:] != patients[:-1]
     starts = np.append(0, np.flatnonzero(changes) + 1)
     if np.unique(patients[starts]).size < starts.size:
-        raise UtilityError(
-            "Expected each patient's rows together; some patient's are apart. Sort by patient and hour."
-        )
+        raise UtilityError("Expected each patient's rows together; some patient's are apart. Sort by patient and hour.")
     broken = np.flatnonzero(~changes & (np.diff(hours) != 1))
     if broken.size:
         raise UtilityError(

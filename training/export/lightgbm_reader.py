@@ -8,7 +8,15 @@ import lightgbm
 import numpy as np
 
 from training.export.errors import NotExportableError
-from training.export.trees import BoolArray, FloatArray, IntArray, Tree, TreeEnsemble, round_down_to_float32
+from training.export.trees import (
+    BoolArray,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    Tree,
+    TreeEnsemble,
+    round_down_to_float32,
+)
 
 _TEXT_VERSION = "v4"
 
@@ -17,6 +25,9 @@ _CATEGORICAL = 1
 _DEFAULT_LEFT = 2
 _MISSING_SHIFT, _MISSING_MASK = 2, 3
 _MISSING_ZERO, _MISSING_NAN = 1, 2
+
+# LightGBM's kZeroThreshold: `predict` drops values of at most this magnitude as zeros when it reads a dense row.
+ZERO_THRESHOLD = np.float32(1e-35)
 
 
 def read_lightgbm(booster: lightgbm.Booster) -> TreeEnsemble:
@@ -91,7 +102,9 @@ def _refuse_unknown_trees(fields: dict[str, str]) -> None:
         return
     missing = (_integers(fields["decision_type"]) >> _MISSING_SHIFT) & _MISSING_MASK
     if bool(np.any(missing == _MISSING_ZERO)):
-        raise NotExportableError("zero_as_missing=True treats 0.0 as missing; train with NaN for missing values instead")
+        raise NotExportableError(
+            "zero_as_missing=True treats 0.0 as missing; train with NaN for missing values instead"
+        )
     covers = np.concatenate([_doubles(fields["internal_count"]), _doubles(fields["leaf_count"])])
     if bool(np.any(covers <= 0)):
         raise NotExportableError(
@@ -101,14 +114,13 @@ def _refuse_unknown_trees(fields: dict[str, str]) -> None:
 
 def _tree(fields: dict[str, str]) -> Tree:
     exact = _doubles(fields["threshold"])
-    threshold = round_down_to_float32(exact)
     decision = _integers(fields["decision_type"])
     learned = ((decision >> _MISSING_SHIFT) & _MISSING_MASK) == _MISSING_NAN
     # A feature that was never missing in training has no learned direction: LightGBM reads NaN as 0.0 there.
     nan_goes_left = np.where(learned, (decision & _DEFAULT_LEFT) != 0, exact >= 0.0)
     return Tree(
         feature=_integers(fields["split_feature"]),
-        threshold=threshold,
+        threshold=_threshold(exact),
         nan_goes_left=nan_goes_left,
         left=_integers(fields["left_child"]),
         right=_integers(fields["right_child"]),
@@ -116,6 +128,14 @@ def _tree(fields: dict[str, str]) -> Tree:
         leaf_value=_doubles(fields["leaf_value"]),
         leaf_cover=_doubles(fields["leaf_count"]),
     )
+
+
+def _threshold(exact: FloatArray) -> Float32Array:
+    """The float32 thresholds that decide as LightGBM does for every float32 value, tiny ones read as 0.0 included."""
+    rounded = round_down_to_float32(exact)
+    tiny = np.abs(exact) <= ZERO_THRESHOLD
+    below_zero = np.nextafter(-ZERO_THRESHOLD, np.float32(-np.inf))
+    return np.where(tiny, np.where(exact >= 0.0, ZERO_THRESHOLD, below_zero), rounded)
 
 
 def _integers(text: str) -> IntArray:

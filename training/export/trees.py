@@ -85,7 +85,7 @@ def round_down_to_float32(thresholds: FloatArray) -> Float32Array:
     """The largest float32 that isn't greater than each threshold: same shape, -inf below the float32 range."""
     with np.errstate(over="ignore"):
         nearest = thresholds.astype(np.float32)
-    below = np.nextafter(nearest, np.float32(-np.inf))
+        below = np.nextafter(nearest, np.float32(-np.inf))
     return np.where(nearest.astype(np.float64) > thresholds, below, nearest)
 
 

@@ -111,8 +111,7 @@ def _guard(dialect: str) -> None:
             _guard_postgresql()
         case other:
             raise NotImplementedError(
-                f"The journal cannot be made append-only on {other}; use SQLite or PostgreSQL, or "
-                "write its triggers."
+                f"The journal cannot be made append-only on {other}; use SQLite or PostgreSQL, or write its triggers."
             )
 
 

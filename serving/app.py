@@ -1,0 +1,122 @@
+"""The composition root of the server: settings become an application."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from fastapi import FastAPI
+
+from cds_hooks.cors import CorsPolicy
+from cds_hooks.router import cds_router
+from models.bundle import MANIFEST, Bundle, BundleError, load
+from models.catalog import CatalogEntry, catalog, find
+from serving.assess import ServedModel, serve
+from serving.cards import CardSettings
+from serving.journal import Journal
+from serving.pages import PageService, Sample, pages_router
+from serving.pseudonym import Pseudonyms, load_or_create_key
+from serving.samples import load_samples
+from serving.services import BedsideServices
+from serving.settings import Settings
+from serving.words import load_card_words
+
+
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """What the pages show of the models."""
+
+    shown: tuple[PageService, ...]
+
+    def services(self) -> tuple[PageService, ...]:
+        return self.shown
+
+
+class _Head(msgspec.Struct, frozen=True):
+    model_id: str
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application: every bundle loaded and proved, the journal open; anything amiss fails here, at start.
+
+    Raises:
+        BundleError, SettingsError, JournalError: what must be mended first.
+    """
+    served = dict(load_models(settings.bundles))
+    settings.state.mkdir(parents=True, exist_ok=True)
+    journal = Journal.open(settings.journal)
+    services = BedsideServices(
+        models={service_id: model for service_id, (model, _) in served.items()},
+        journal=journal,
+        pseudonyms=Pseudonyms(key=load_or_create_key(settings.state / "pseudonym.key")),
+        cards=CardSettings(public_url=settings.public_url, zone=settings.zone, show_critical=settings.show_critical),
+        language=settings.language,
+        as_of=settings.as_of,
+        clock=lambda: datetime.now(UTC),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # What was loaded stays; left to the collector, walking through it is the slowest of all calls.
+        gc.collect()
+        gc.freeze()
+        yield
+        await asyncio.to_thread(journal.close)
+
+    app = FastAPI(title="Bedside", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.include_router(
+        cds_router(services, cors=CorsPolicy(origins=settings.cors_origins), body_limit_bytes=settings.body_limit_bytes)
+    )
+    app.include_router(pages_router(_Pages(tuple(_pages(served)))))
+    return app
+
+
+def load_models(bundles: tuple[Path, ...]) -> Iterator[tuple[str, tuple[ServedModel, Path]]]:
+    """The released bundles and the given ones, which take the place of the released; each with its examples.
+
+    Raises:
+        BundleError: one of them must not be served.
+    """
+    chosen: dict[str, tuple[CatalogEntry, Path, Path]] = {}
+    for entry in catalog():
+        if entry.released is not None:
+            chosen[entry.spec.id] = (entry, entry.released, entry.examples)
+    for path in bundles:
+        entry = find(_model_id(path))
+        chosen[entry.spec.id] = (entry, path, path.parent / "examples")
+    for model_id, (entry, path, examples) in chosen.items():
+        yield model_id, (serve(entry, load(path, entry.spec)), examples)
+
+
+def open_bundle(path: Path) -> tuple[CatalogEntry, Bundle]:
+    """A bundle directory with the catalog entry of its model."""
+    entry = find(_model_id(path))
+    return entry, load(path, entry.spec)
+
+
+def _model_id(path: Path) -> str:
+    try:
+        return msgspec.json.decode((path / MANIFEST).read_bytes(), type=_Head).model_id
+    except (OSError, msgspec.DecodeError) as error:
+        raise BundleError(f"{path}: expected a bundle directory with {MANIFEST}.") from error
+
+
+def _pages(served: Mapping[str, tuple[ServedModel, Path]]) -> Iterator[PageService]:
+    for model, examples in served.values():
+        spec, bundle = model.entry.spec, model.bundle
+        samples: tuple[Sample, ...] = load_samples(examples)
+        yield PageService(
+            id=spec.id,
+            title=spec.title,
+            description=spec.description,
+            hooks=spec.hooks,
+            version=bundle.manifest.version,
+            released=bundle.manifest.created[: len("2026-11-24")],
+            status_line=load_card_words()["en"].say("disclaimer"),
+            model_card=bundle.model_card,
+            samples=samples,
+        )

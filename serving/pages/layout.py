@@ -1,0 +1,93 @@
+"""The HTML pages: templates filled with escaped text.
+
+Templates are `string.Template` files beside this module. What is filled in is escaped here, or is HTML that
+`serving.pages.markdown` made safe.
+"""
+
+from functools import cache
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from serving.pages.host import PageService
+from serving.pages.markdown import Heading, render_document
+
+_CONTENTS_LEVEL = 3
+"""Headings down to this level are listed in the contents of a model facts page."""
+
+
+def home_page(services: tuple[PageService, ...]) -> str:
+    """The page at `/`: the services, and the place to try them with a sample patient."""
+    content = _fill(
+        "home",
+        services="\n".join(_service(service) for service in services)
+        or '<li class="service"><p>No service is loaded. Start the server with a released bundle.</p></li>',
+        options="\n".join(f'<option value="{escape(each.id)}">{escape(each.title)}</option>' for each in services),
+    )
+    return _page(title="Bedside", content=content, script='<script type="module" src="/static/workbench.js"></script>')
+
+
+def model_page(service: PageService) -> str:
+    """The model facts page: what the service is, and its model card."""
+    card = render_document(service.model_card)
+    content = _fill(
+        "model",
+        id=escape(service.id),
+        title=escape(card.title or service.title),
+        description=escape(service.description),
+        facts=_facts(service),
+        status_line=escape(service.status_line),
+        contents=_contents(card.headings),
+        card=card.html or "<p>This bundle carries no model card.</p>",
+    )
+    return _page(title=f"{service.title}: model facts", content=content)
+
+
+def message_page(*, title: str, message: str) -> str:
+    """A plain page that says one thing, such as that nothing lives at an address."""
+    return _page(title=title, content=_fill("message", title=escape(title), message=escape(message)))
+
+
+def _page(*, title: str, content: str, script: str = "") -> str:
+    return _fill("page", title=escape(title), content=content, script=script)
+
+
+def _service(service: PageService) -> str:
+    return _fill(
+        "service",
+        id=escape(service.id),
+        title=escape(service.title),
+        description=escape(service.description),
+        facts=_facts(service),
+        status_line=escape(service.status_line),
+    )
+
+
+def _facts(service: PageService) -> str:
+    hooks = " ".join(f"<code>{escape(hook)}</code>" for hook in service.hooks)
+    released = f'<time datetime="{escape(service.released)}">{escape(service.released)}</time>'
+    facts = {
+        "Service": f"<code>{escape(service.id)}</code>",
+        "Hook" if len(service.hooks) == 1 else "Hooks": hooks,
+        "Version": escape(service.version),
+        "Released": released if service.released else "not yet",
+    }
+    return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items())
+
+
+def _contents(headings: tuple[Heading, ...]) -> str:
+    items = "\n".join(
+        f'<li class="contents-{heading.level}"><a href="#{escape(heading.slug)}">{escape(heading.text)}</a></li>'
+        for heading in headings
+        if heading.level <= _CONTENTS_LEVEL
+    )
+    return _fill("contents", items=items) if items else ""
+
+
+def _fill(template: str, **values: str) -> str:
+    return _template(template).substitute(values)
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template(files("serving.pages").joinpath("templates", f"{name}.html").read_text(encoding="utf-8"))

@@ -1,0 +1,68 @@
+"""Settings of a server process, read once by the command line and handed down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cds_hooks.router import BODY_LIMIT_BYTES
+from models.words import LANGUAGES, Language
+from serving.assess import AsOf
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message says which and what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a site sets.
+
+    Attributes:
+        state: folder of the journal and of the pseudonym key; made if it is not there.
+        public_url: where clients reach this server; cards link to it.
+        bundles: further bundle directories, each replacing the released bundle of its model.
+        language: of cards where the request's Accept-Language names none that we have.
+        zone_name: IANA time zone in which cards show times.
+        as_of: index time of a call: the clock, or the latest Observation, for demonstrations on historic patients.
+        show_critical: whether cards may use the indicator `critical`.
+        cors_origins: web pages that may call from a browser.
+        body_limit_bytes: largest request taken.
+        journal_url: SQLAlchemy URL; by default a SQLite file in `state`.
+    """
+
+    state: Path
+    public_url: str = "http://127.0.0.1:8000"
+    bundles: tuple[Path, ...] = ()
+    language: Language = "en"
+    zone_name: str = "UTC"
+    as_of: AsOf = "clock"
+    show_critical: bool = False
+    cors_origins: tuple[str, ...] = ("*",)
+    body_limit_bytes: int = BODY_LIMIT_BYTES
+    journal_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.public_url.startswith(("http://", "https://")) or self.public_url.endswith("/"):
+            raise SettingsError(
+                f"public_url: expected http(s)://host without a slash at the end, got {self.public_url!r}."
+            )
+        if self.language not in LANGUAGES:
+            raise SettingsError(f"language: expected one of {LANGUAGES}, got {self.language!r}.")
+        try:
+            ZoneInfo(self.zone_name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise SettingsError(
+                f"zone_name: expected a time zone such as Europe/Berlin, got {self.zone_name!r}."
+            ) from error
+        if self.body_limit_bytes < 1:
+            raise SettingsError(f"body_limit_bytes: expected 1 or more, got {self.body_limit_bytes}.")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone."""
+        return ZoneInfo(self.zone_name)
+
+    @property
+    def journal(self) -> str:
+        """The journal's URL."""
+        return self.journal_url or f"sqlite:///{(self.state / 'journal.db').resolve()}"

@@ -1,0 +1,197 @@
+"""The packaged concepts: complete, in both languages, and deaf to the codes that look alike."""
+
+from collections import defaultdict
+
+import pytest
+
+from features.code import ATC_GERMAN, ATC_WHO, ICD_10_CM, ICD_10_GM, LOINC, RXNORM, SNOMED_CT
+from features.concept import Concept, load_vocabulary
+from features.units import IDENTITY, load_converter
+
+CONCEPTS = [pytest.param(concept, id=concept.id) for concept in load_vocabulary()]
+OBSERVATIONS = [pytest.param(concept, id=concept.id) for concept in load_vocabulary() if concept.unit is not None]
+
+VITALS = ["heart_rate", "respiratory_rate", "temperature", "spo2", "fio2", "etco2"]
+PRESSURES = ["systolic_pressure", "diastolic_pressure", "mean_pressure"]
+BLOOD_GASES = ["base_excess", "bicarbonate", "ph", "paco2", "sao2", "lactate"]
+CHEMISTRY = [
+    *("ast", "bun", "alkaline_phosphatase", "calcium", "chloride", "creatinine", "bilirubin_direct", "bilirubin_total"),
+    *("glucose", "magnesium", "phosphate", "potassium", "troponin_i", "c_reactive_protein", "sodium", "albumin"),
+]
+BLOOD = ["hematocrit", "hemoglobin", "ptt", "wbc", "fibrinogen", "platelets"]
+DEMOGRAPHICS = ["age", "sex"]
+CONDITIONS = ["chronic_kidney_disease", "diabetes", "heart_failure", "hypertension", "sepsis_diagnosis"]
+MEDICATIONS = [
+    *("nephrotoxic_nsaid", "aminoglycoside", "vancomycin"),
+    *("raas_inhibitor", "loop_diuretic", "proton_pump_inhibitor"),
+]
+EVERYTHING = [*VITALS, *PRESSURES, *BLOOD_GASES, *CHEMISTRY, *BLOOD, *DEMOGRAPHICS, *CONDITIONS, *MEDICATIONS]
+
+# IUPAC standard atomic weights 2021, abridged to the digits that a molar mass needs.
+ATOMIC_WEIGHTS = {
+    "H": 1.008, "C": 12.011, "N": 14.007, "O": 15.999, "Na": 22.990, "Mg": 24.305, "P": 30.974, "Cl": 35.45,
+    "K": 39.098, "Ca": 40.078,
+}  # fmt: skip
+FORMULAS = {
+    "bun": {"N": 2},
+    "calcium": {"Ca": 1},
+    "chloride": {"Cl": 1},
+    "creatinine": {"C": 4, "H": 7, "N": 3, "O": 1},
+    "bilirubin_direct": {"C": 33, "H": 36, "N": 4, "O": 6},
+    "bilirubin_total": {"C": 33, "H": 36, "N": 4, "O": 6},
+    "glucose": {"C": 6, "H": 12, "O": 6},
+    "lactate": {"C": 3, "H": 6, "O": 3},
+    "magnesium": {"Mg": 1},
+    "phosphate": {"P": 1},
+    "potassium": {"K": 1},
+    "sodium": {"Na": 1},
+}
+UREA = {"C": 1, "H": 4, "N": 2, "O": 1}
+HEMOGLOBIN_MONOMER_G_PER_MOL = 16114
+
+
+def molar_mass_g_per_mol(formula: dict[str, int]) -> float:
+    return sum(ATOMIC_WEIGHTS[element] * count for element, count in formula.items())
+
+
+def test_every_concept_that_the_models_read_is_here() -> None:
+    assert sorted(concept.id for concept in load_vocabulary()) == sorted(EVERYTHING)
+
+
+@pytest.mark.parametrize("concept", CONCEPTS)
+def test_a_concept_speaks_both_languages(concept: Concept) -> None:
+    for words in concept.words.values():
+        assert words.name == words.name.strip()
+        assert len(words.short) <= len(words.name)
+
+
+@pytest.mark.parametrize("concept", OBSERVATIONS)
+def test_the_printed_unit_needs_no_conversion(concept: Concept) -> None:
+    """A card prints the stored number beside the unit in its language: both must mean the canonical unit."""
+    conversions = load_converter().conversions(concept)
+    for words in concept.words.values():
+        assert conversions.resolve(unit=words.unit or None, unit_system=None, unit_code=None) == IDENTITY
+
+
+@pytest.mark.parametrize("concept", OBSERVATIONS)
+def test_an_observation_is_known_by_loinc(concept: Concept) -> None:
+    assert {code.system for code in concept.codes} <= {LOINC}
+
+
+@pytest.mark.parametrize("concept", CONCEPTS)
+def test_molar_masses_are_sums_of_atomic_weights(concept: Concept) -> None:
+    if concept.id == "hemoglobin":
+        assert concept.molar_mass_g_per_mol == HEMOGLOBIN_MONOMER_G_PER_MOL
+    elif concept.id in FORMULAS:
+        expected = molar_mass_g_per_mol(FORMULAS[concept.id])
+        assert concept.molar_mass_g_per_mol == pytest.approx(expected, rel=1e-9)
+    else:
+        assert concept.molar_mass_g_per_mol is None
+    for code in concept.codes:
+        if "Urea [" in code.display:
+            assert code.molar_mass_g_per_mol == pytest.approx(molar_mass_g_per_mol(UREA), rel=1e-9)
+        else:
+            assert code.molar_mass_g_per_mol is None
+
+
+def test_a_code_belongs_to_one_concept() -> None:
+    owners: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for concept in load_vocabulary():
+        for code in concept.codes:
+            owners[code.system, code.code].add(concept.id)
+    assert {key: ids for key, ids in owners.items() if len(ids) > 1} == {}
+
+
+OWN_FLUIDS = (
+    "urine",
+    "cerebr",
+    "dialysis",
+    "peritoneal",
+    "pleural",
+    "synovial",
+    "body fluid",
+    "cord",
+    "stool",
+    "ascit",
+)
+
+
+@pytest.mark.parametrize("concept", OBSERVATIONS)
+def test_no_code_measures_another_specimen_or_a_computed_mean(concept: Concept) -> None:
+    for code in concept.codes:
+        shown = code.display.lower()
+        assert not any(fluid in shown for fluid in OWN_FLUIDS), code
+        assert not any(word in shown for word in ("deprecated", "ratio]", "estimated from", "post dialysis")), code
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "expected"),
+    [
+        pytest.param(LOINC, "8867-4", ["heart_rate"], id="heart rate"),
+        pytest.param(LOINC, "8310-5", ["temperature"], id="body temperature"),
+        pytest.param(LOINC, "59408-5", ["spo2"], id="SpO2"),
+        pytest.param(LOINC, "2708-6", ["spo2"], id="arterial saturation, as vital signs profiles code SpO2"),
+        pytest.param(LOINC, "20564-1", ["sao2"], id="saturation of a blood gas"),
+        pytest.param(LOINC, "8480-6", ["systolic_pressure"], id="systolic pressure"),
+        pytest.param(LOINC, "8440-0", [], id="pulmonary artery systolic pressure"),
+        pytest.param(LOINC, "85354-9", [], id="the panel: its components are read"),
+        pytest.param(LOINC, "3150-0", ["fio2"], id="FiO2"),
+        pytest.param(LOINC, "3151-8", [], id="oxygen flow"),
+        pytest.param(LOINC, "2160-0", ["creatinine"], id="creatinine, mass"),
+        pytest.param(LOINC, "14682-9", ["creatinine"], id="creatinine, moles"),
+        pytest.param(LOINC, "2161-8", [], id="creatinine in urine"),
+        pytest.param(LOINC, "12191-3", [], id="creatinine in peritoneal fluid"),
+        pytest.param(LOINC, "3094-0", ["bun"], id="urea nitrogen"),
+        pytest.param(LOINC, "3091-6", ["bun"], id="urea, mass"),
+        pytest.param(LOINC, "22664-7", ["bun"], id="urea, moles"),
+        pytest.param(LOINC, "3095-7", [], id="urea nitrogen in urine"),
+        pytest.param(LOINC, "17861-6", ["calcium"], id="total calcium"),
+        pytest.param(LOINC, "1994-3", [], id="ionised calcium"),
+        pytest.param(LOINC, "29265-6", [], id="corrected calcium"),
+        pytest.param(LOINC, "2600-5", [], id="ionised magnesium"),
+        pytest.param(LOINC, "32693-4", ["lactate"], id="lactate in blood"),
+        pytest.param(LOINC, "2532-0", [], id="lactate dehydrogenase"),
+        pytest.param(LOINC, "2531-2", [], id="lactate dehydrogenase in ascites"),
+        pytest.param(LOINC, "2019-8", ["paco2"], id="arterial pCO2"),
+        pytest.param(LOINC, "2021-4", [], id="venous pCO2"),
+        pytest.param(LOINC, "2746-6", [], id="venous pH"),
+        pytest.param(LOINC, "5803-2", [], id="urine pH"),
+        pytest.param(LOINC, "30318-0", [], id="base deficit"),
+        pytest.param(LOINC, "14979-9", ["ptt"], id="aPTT"),
+        pytest.param(LOINC, "5902-2", [], id="prothrombin time"),
+        pytest.param(LOINC, "6301-6", [], id="INR"),
+        pytest.param(LOINC, "10839-9", ["troponin_i"], id="troponin I"),
+        pytest.param(LOINC, "6598-7", [], id="troponin T"),
+        pytest.param(LOINC, "6690-2", ["wbc"], id="leukocytes in blood"),
+        pytest.param(LOINC, "5821-4", [], id="leukocytes in urine sediment"),
+        pytest.param(LOINC, "4544-3", ["hematocrit"], id="haematocrit"),
+        pytest.param(LOINC, "11153-4", [], id="haematocrit of a body fluid"),
+        pytest.param(LOINC, "27353-2", [], id="mean glucose from HbA1c"),
+        pytest.param(LOINC, "2342-4", [], id="glucose in cerebrospinal fluid"),
+        pytest.param(ICD_10_GM, "N18.4", ["chronic_kidney_disease"], id="CKD stage 4"),
+        pytest.param(ICD_10_GM, "N17.9", [], id="acute kidney failure"),
+        pytest.param(ICD_10_CM, "E11.22", ["diabetes"], id="type 2 diabetes with CKD"),
+        pytest.param(ICD_10_GM, "E23.2", [], id="diabetes insipidus"),
+        pytest.param(ICD_10_GM, "O24.4", [], id="gestational diabetes"),
+        pytest.param(ICD_10_GM, "I11.00", ["heart_failure", "hypertension"], id="hypertensive heart failure"),
+        pytest.param(ICD_10_GM, "I27.0", [], id="pulmonary hypertension"),
+        pytest.param(ICD_10_GM, "A41.9", ["sepsis_diagnosis"], id="sepsis"),
+        pytest.param(SNOMED_CT, "84114007", ["heart_failure"], id="heart failure, SNOMED CT"),
+        pytest.param(SNOMED_CT, "15777000", [], id="prediabetes, SNOMED CT"),
+        pytest.param(ATC_GERMAN, "M01AE01", ["nephrotoxic_nsaid"], id="ibuprofen"),
+        pytest.param(ATC_WHO, "M01AB05", ["nephrotoxic_nsaid"], id="diclofenac"),
+        pytest.param(ATC_WHO, "M01AX05", [], id="glucosamine"),
+        pytest.param(ATC_WHO, "B01AC06", [], id="low-dose aspirin"),
+        pytest.param(ATC_WHO, "J01GB03", ["aminoglycoside"], id="gentamicin"),
+        pytest.param(ATC_WHO, "J01XA01", ["vancomycin"], id="vancomycin into a vein"),
+        pytest.param(ATC_WHO, "A07AA09", [], id="vancomycin by mouth"),
+        pytest.param(ATC_GERMAN, "C09AA05", ["raas_inhibitor"], id="ramipril"),
+        pytest.param(ATC_GERMAN, "C03CA01", ["loop_diuretic"], id="furosemide"),
+        pytest.param(ATC_GERMAN, "C03AA03", [], id="hydrochlorothiazide"),
+        pytest.param(RXNORM, "4603", ["loop_diuretic"], id="furosemide, RxNorm"),
+    ],
+)
+def test_a_recorded_code_finds_its_concept_and_a_lookalike_finds_none(
+    system: str, code: str, expected: list[str]
+) -> None:
+    assert sorted(concept.id for concept in load_vocabulary().lookup(system, code)) == expected
