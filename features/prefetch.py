@@ -44,8 +44,12 @@ def prefetch_templates(features: FeatureSet, vocabulary: Vocabulary) -> dict[str
     if "condition" in kinds:
         templates["conditions"] = f"Condition?patient={PATIENT}&_count={PAGE_SIZE}"
     if "medication" in kinds:
-        templates["medication-requests"] = f"MedicationRequest?patient={PATIENT}&_count={PAGE_SIZE}"
-        templates["medication-administrations"] = f"MedicationAdministration?patient={PATIENT}&_count={PAGE_SIZE}"
+        for key, name in (
+            ("medication-requests", "MedicationRequest"),
+            ("medication-administrations", "MedicationAdministration"),
+        ):
+            # The drug may stand in a Medication that the resource refers to; without it, nobody knows which drug.
+            templates[key] = f"{name}?patient={PATIENT}&_include={name}:medication&_count={PAGE_SIZE}"
     return templates
 
 

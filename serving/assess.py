@@ -141,8 +141,8 @@ def assess(
     index_time = now if as_of == "clock" else _latest(events, now)
     _refuse_later(events, index_time, record.refusals)
     vector = served.kernel.compute(events, np.zeros(1, np.int64), np.array([index_time]))
-    readings = {concept: _reading(events, concept, index_time) for concept in served.kernel.concepts}
-    unmet = tuple(rule for rule in served.entry.spec.minimum_data if not _is_met(rule, readings, index_time))
+    readings = _readings(served, events, 0, index_time)
+    unmet = _unmet(served, readings, index_time)
     required_missing = _required_missing(served, vector[0])
     scored = None if unmet or required_missing else served.scorer.score(vector)
     stale = tuple(_stale(served, readings, index_time))
@@ -161,6 +161,21 @@ def assess(
         refusals=record.refusals,
         sex=None if sex is None else sex.value,
     )
+
+
+def has_minimum(served: ServedModel, events: Events, patient: int, at: int) -> bool:
+    """Whether the model would say a risk of a patient at a time: the minimum data and all required features are there.
+
+    Args:
+        served: the model.
+        events: of any number of patients.
+        patient: into `events.patients`.
+        at: UTC microseconds.
+    """
+    if _unmet(served, _readings(served, events, patient, at), at):
+        return False
+    vector = served.kernel.compute(events, np.array([patient]), np.array([at]))
+    return not _required_missing(served, vector[0])
 
 
 def read(served: ServedModel, patient: str, resources: Iterable[msgspec.Raw]) -> Record:
@@ -184,8 +199,16 @@ def _refuse_later(events: Events, index_time: int, refusals: Refusals) -> None:
         refusals.add(Reason.AFTER_INDEX_TIME, events.concepts[concept], count=int(count))
 
 
-def _reading(events: Events, concept: str, at: int) -> Reading | None:
-    times, values = events.series(0, concept, at=at)
+def _readings(served: ServedModel, events: Events, patient: int, at: int) -> dict[str, Reading | None]:
+    return {concept: _reading(events, patient, concept, at) for concept in served.kernel.concepts}
+
+
+def _unmet(served: ServedModel, readings: dict[str, Reading | None], at: int) -> tuple[MinimumData, ...]:
+    return tuple(rule for rule in served.entry.spec.minimum_data if not _is_met(rule, readings, at))
+
+
+def _reading(events: Events, patient: int, concept: str, at: int) -> Reading | None:
+    times, values = events.series(patient, concept, at=at)
     if not len(times):
         return None
     before = len(times) > 1

@@ -88,6 +88,7 @@ def _check_golden(scorer: Scorer) -> None:
     for name, wanted, got in zip(OUTPUTS, expected, found, strict=True):
         if not np.allclose(got, np.array(wanted, np.float32), rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE):
             raise BundleError(
-                f"{scorer.bundle.path.name}: on this machine (onnxruntime {onnxruntime.__version__}) the graph's {name} "
+                f"{scorer.bundle.path.name}: on this machine (onnxruntime {onnxruntime.__version__}) the graph's "
+                f"{name} "
                 "differs from the golden rows. Export it again, or use the version it was proved with."
             )

@@ -73,7 +73,8 @@ class BedsideServices:
             language=choose_language(headers.get("accept-language"), self.language),
         )
         try:
-            assessment = self._assess(call)
+            served, now = self.models[service_id], microseconds(call.received_at)
+            assessment = assess_request(served, request, now=now, as_of=self.as_of)
         except CdsHooksError as error:
             await self._record(call.failed(error))
             raise
@@ -90,28 +91,34 @@ class BedsideServices:
         received_at = self.clock()
         await self._record(*(_feedback_entry(service_id, entry, received_at) for entry in entries))
 
-    def _assess(self, call: "_Call") -> Assessment:
-        served = self.models[call.service_id]
-        request, now = call.request, microseconds(call.received_at)
-        report = check_prefetch(served.templates, request.prefetch)
-        _check_complete(report)
-        _check_patient(report, request)
-        assessment = assess(
-            served,
-            request.patient_id,
-            [request.prefetch[key] for key in report.usable if report.values[key].status != PrefetchStatus.NULL],
-            now=now,
-            as_of=self.as_of,
-        )
-        _check_pages(served, report, request, assessment.index_time)
-        return assessment
-
     async def _record(self, *entries: CallEntry | CardEntry | FeedbackEntry) -> None:
         try:
             await self.journal.record(*entries)
         except JournalError as error:
             _logger.exception("journal write failed")
             raise Overloaded("Expected the journal to take this call; it could not. Try again later.") from error
+
+
+def assess_request(served: ServedModel, request: CdsRequest, *, now: int, as_of: AsOf) -> Assessment:
+    """Assess the patient of a request from its prefetch.
+
+    Args:
+        served: the model.
+        request: decoded and valid.
+        now: UTC microseconds.
+        as_of: whether the index time is `now` or the latest Observation.
+
+    Raises:
+        MissingData: the prefetch is not complete; the message names the keys.
+        InvalidField: the prefetched patient is not the patient of the context.
+    """
+    report = check_prefetch(served.templates, request.prefetch)
+    _check_complete(report)
+    _check_patient(report, request)
+    answered = [key for key in report.usable if report.values[key].status != PrefetchStatus.NULL]
+    assessment = assess(served, request.patient_id, [request.prefetch[key] for key in answered], now=now, as_of=as_of)
+    _check_pages(served, report, request, assessment.index_time)
+    return assessment
 
 
 def describe(served: ServedModel) -> Iterator[ServiceDescription]:

@@ -11,8 +11,8 @@ LIFE_HOURS = 50 * 8_766.0
 
 VITALS = ("heart_rate", "respiratory_rate", "temperature", "spo2", "systolic_pressure")
 CHRONIC_CONDITIONS = ("chronic_kidney_disease", "diabetes", "heart_failure", "hypertension")
+# Of anti-inflammatory drugs the doses are counted, below: most are short courses.
 DRUGS = (
-    "nephrotoxic_nsaid",
     "aminoglycoside",
     "vancomycin",
     "raas_inhibitor",

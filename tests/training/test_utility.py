@@ -136,7 +136,7 @@ def literal_normalised_utility(stays: list[Stay]) -> float:
 @st.composite
 def stays_of_cohort(draw: st.DrawFn) -> list[Stay]:
     """Return a septic stay and up to five of any kind, with any alarms."""
-    cohort = []
+    cohort: list[Stay] = []
     for septic in [True, *draw(st.lists(st.booleans(), max_size=5))]:
         length = draw(st.integers(1, 40))
         first_positive = draw(st.integers(0, length - 1)) if septic else length
@@ -171,7 +171,8 @@ def test_of_equally_good_thresholds_the_highest_is_chosen() -> None:
     # Up to 0.2 all hours are alarmed; above 0.5 none; between, the best ones.
     thresholds = np.array([0.1, 0.3, 0.5, 0.4, 0.6])
     chosen = best_threshold(labels, probabilities, patients, hours=hours, thresholds=thresholds)
-    assert (chosen.threshold, chosen.utility) == (0.5, pytest.approx(1))
+    assert chosen.threshold == 0.5
+    assert chosen.utility == pytest.approx(1)
 
 
 def test_patients_may_have_names_and_stays_may_start_at_any_hour() -> None:

@@ -11,7 +11,7 @@ from tests.training.export.examples import CALIBRATION, cohort, exported, traine
 from training.export import Calibration, ParityError, lightgbm_reader, prove
 from training.export.lightgbm_reader import read_lightgbm
 from training.export.probes import probe_rows
-from training.export.trees import FloatArray, Float32Array
+from training.export.trees import Float32Array, FloatArray
 
 
 @settings(max_examples=15, deadline=None)

@@ -1,0 +1,37 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from features import fhir
+from features.reader import Reader, Record
+from features.units import load_converter
+from training.synthetic import generate
+
+PATIENTS, SEED = 80, 11
+
+
+@pytest.fixture(scope="session")
+def cohort_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("synthetic")
+    generate(folder, patients=PATIENTS, seed=SEED)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def record(cohort_folder: Path) -> Record:
+    return read(cohort_folder)
+
+
+def read(folder: Path) -> Record:
+    reader = Reader(load_converter())
+    for path in sorted(folder.glob("*.ndjson")):
+        reader.read(_decoded(path, reader))
+    return reader.record()
+
+
+def _decoded(path: Path, reader: Reader) -> Iterator[fhir.Resource]:
+    for line in path.read_bytes().splitlines():
+        resource = fhir.decode_resource(line, reader.refusals)
+        if resource is not None:
+            yield resource
