@@ -2,8 +2,8 @@
 
     python benchmarks/explain.py [--json FILE] [--trees 300] [--leaves 31] [--features 30]
 
-Every engine gets one thread and the same rows, a different one each time, taken in turn so that a busy machine slows
-all alike. Compare the ratios; the times are this machine's.
+Every engine gets one thread and the same rows, a different one each time, in short turns so that a busy machine
+slows all alike. Compare the ratios; the times are this machine's.
 """
 
 import argparse
@@ -27,6 +27,7 @@ MISSING_SHARE = 0.2
 TRAINING_ROWS = 20_000
 BATCH_ROWS = 10_000
 CHUNK_ROWS = 8
+TURN_ROWS = 50
 
 Engine = Callable[[Float32Array], object]
 
@@ -137,15 +138,19 @@ def _shap_engine(booster: lightgbm.Booster) -> Engine:
 
 
 def _timings(engines: dict[str, Engine], rows: Float32Array, *, repeats: int) -> list[Timing]:
-    """Time single rows, engine by engine in turn, after a warm-up of ten rows each."""
+    """Time single rows, in turns of `TURN_ROWS` per engine, after one turn each that isn't counted.
+
+    Turns of one row would measure each engine with the caches full of another's tables.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in engines}
-    for repeat in range(-10, repeats):
-        row = rows[repeat % len(rows)][np.newaxis]
+    for turn in range(1 + -(-repeats // TURN_ROWS)):
         for name, engine in engines.items():
-            start = time.perf_counter()
-            engine(row)
-            if repeat >= 0:
-                seconds[name].append(time.perf_counter() - start)
+            for at in range(turn * TURN_ROWS, (turn + 1) * TURN_ROWS):
+                row = rows[at % len(rows)][np.newaxis]
+                start = time.perf_counter()
+                engine(row)
+                if turn > 0:
+                    seconds[name].append(time.perf_counter() - start)
     return _as_timings(seconds)
 
 

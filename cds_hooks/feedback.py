@@ -84,6 +84,7 @@ def _checked(entry: FeedbackEntry, position: int) -> FeedbackEntry:
             f"Expected reason or userComment in {where}.overrideReason (cds-fb-3); neither came.",
             location=f"{where}.overrideReason",
         )
+    _check_text(entry, where)
     try:
         return msgspec.structs.replace(entry, outcome_timestamp=entry.outcome_timestamp.astimezone(UTC))
     except OverflowError:  # year 1 or 9999 with an offset that leaves the calendar
@@ -91,3 +92,22 @@ def _checked(entry: FeedbackEntry, position: int) -> FeedbackEntry:
             f"Expected a date and time between the years 1 and 9999 in {where}.outcomeTimestamp.",
             location=f"{where}.outcomeTimestamp",
         ) from None
+
+
+def _check_text(entry: FeedbackEntry, where: str) -> None:
+    """No text may hold NUL: it is legal in JSON, but no database need take it."""
+    reason = entry.override_reason or FeedbackReason()
+    coding = reason.reason or ReasonCoding(code="", system="")
+    texts: dict[str, str | None] = {
+        "card": entry.card,
+        "overrideReason.userComment": reason.user_comment,
+        "overrideReason.reason.code": coding.code,
+        "overrideReason.reason.system": coding.system,
+        "overrideReason.reason.display": coding.display,
+        **{f"acceptedSuggestions[{i}].id": one.id for i, one in enumerate(entry.accepted_suggestions)},
+    }
+    for name, text in texts.items():
+        if text is not None and "\0" in text:
+            raise InvalidField(
+                f"Expected text without the character U+0000 in {where}.{name}.", location=f"{where}.{name}"
+            )

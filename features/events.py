@@ -76,7 +76,7 @@ class Events:
             concept=concept[order],
             time=time[order],
             known=known[order],
-            value=value[order],
+            value=value[order] + 0.0,  # −0 becomes 0: they tie, and would stand in the order of their arrival
         )
 
     @classmethod
@@ -86,21 +86,22 @@ class Events:
         Args:
             events: in any order.
             patients: ids to index even if they have no event; by default those that occur, sorted.
+
+        Raises:
+            KeyError: an event's patient is not among the patients.
         """
         rows = list(events)
-        if patients is None:
-            patients = sorted({row.patient for row in rows})
-        concepts = sorted({row.concept for row in rows})
-        patient_index = {name: i for i, name in enumerate(patients)}
-        concept_index = {name: i for i, name in enumerate(concepts)}
+        patient, concept, time, known, value = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+        patients = sorted(set(patient)) if patients is None else patients
+        concepts = sorted(set(concept))
         return cls.sort(
             patients=patients,
             concepts=concepts,
-            patient=np.array([patient_index[row.patient] for row in rows], np.int32),
-            concept=np.array([concept_index[row.concept] for row in rows], np.int32),
-            time=np.array([row.time for row in rows], np.int64),
-            known=np.array([row.known for row in rows], np.int64),
-            value=np.array([row.value for row in rows], np.float64),
+            patient=_positions(patient, patients),
+            concept=_positions(concept, concepts),
+            time=np.array(time, np.int64),
+            known=np.array(known, np.int64),
+            value=np.array(value, np.float64),
         )
 
     def __len__(self) -> int:
@@ -115,3 +116,8 @@ class Events:
         lo, hi = lo + np.searchsorted(self.patient[lo:hi], [patient, patient + 1])
         seen = (self.time[lo:hi] <= at) & (self.known[lo:hi] <= at)
         return self.time[lo:hi][seen], self.value[lo:hi][seen]
+
+
+def _positions(names: Sequence[str], known: Sequence[str]) -> NDArray[np.int32]:
+    position = {name: i for i, name in enumerate(known)}
+    return np.array([position[name] for name in names], np.int32)

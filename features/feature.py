@@ -17,6 +17,7 @@ class Aggregation(StrEnum):
     MEAN = "mean"
     SUM = "sum"
     COUNT = "count"  # 0 without events
+    HOURS_COVERED = "hours_covered"  # clock hours (UTC) with an event, however many it holds; 0 without
     DELTA = "delta"  # last minus first; NaN below two events
     SLOPE = "slope"  # least squares, per hour; NaN below two distinct times
     HOURS_SINCE = "hours_since"  # since the last event

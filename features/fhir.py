@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from features.refusals import Reason, Refusals
+from features.refusals import Reason, Refusal, Refusals
 
 Decoded = TypeVar("Decoded")
 
@@ -113,7 +113,6 @@ class Observation(_Resource, frozen=True, gc=False, tag="Observation"):
 class Condition(_Resource, frozen=True, gc=False, tag="Condition"):
     """A diagnosis or problem."""
 
-    clinicalStatus: CodeableConcept | None = None  # noqa: N815
     verificationStatus: CodeableConcept | None = None  # noqa: N815
     code: CodeableConcept = CodeableConcept()
     subject: Reference | None = None
@@ -168,27 +167,20 @@ Resource: TypeAlias = (
 )
 
 
-class Link(_Fields, frozen=True, gc=False):
-    """A link of a Bundle."""
-
-    relation: str | None = None
-    url: str | None = None
-
-
 class _Entry(_Fields, frozen=True, gc=False):
-    resource: Resource | None = None
+    resource: Resource
 
 
-class _Searchset(_Fields, frozen=True, gc=False):
+class _Searchset(_Resource, frozen=True, gc=False, tag="Bundle"):
     entry: tuple[_Entry, ...] = ()
 
 
 class _RawEntry(_Fields, frozen=True, gc=False):
-    resource: msgspec.Raw | None = None
+    resource: msgspec.Raw  # never "Raw | None": msgspec then refuses every resource
 
 
 class _RawSearchset(_Fields, frozen=True, gc=False):
-    entry: tuple[_RawEntry, ...] = ()
+    entry: tuple[msgspec.Raw, ...] = ()
 
 
 class _Head(_Fields, frozen=True, gc=False):
@@ -196,9 +188,13 @@ class _Head(_Fields, frozen=True, gc=False):
 
 
 _RESOURCE = msgspec.json.Decoder(Resource)
-_SEARCHSET = msgspec.json.Decoder(_Searchset)
+_RESOURCE_OR_SEARCHSET = msgspec.json.Decoder(Resource | _Searchset)
 _RAW_SEARCHSET = msgspec.json.Decoder(_RawSearchset)
+_RAW_ENTRY = msgspec.json.Decoder(_RawEntry)
 _HEAD = msgspec.json.Decoder(_Head)
+# Malformed JSON, a wrong type or a number out of range; text that is no UTF-8. What nests too deep to be decoded
+# raises RecursionError, which is no remark on one resource but on the whole: it goes to the caller.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 KNOWN_TYPES = frozenset(
     struct.__struct_config__.tag
     for struct in (
@@ -215,16 +211,31 @@ KNOWN_TYPES = frozenset(
 
 
 def decode_resource(raw: bytes | msgspec.Raw, refusals: Refusals) -> Resource | None:
-    """Decode one resource; one of a type that is not read, or with a field of a wrong type, is counted instead."""
+    """Decode one resource; one of a type that is not read, or with a field of a wrong type, is counted instead.
+
+    Raises:
+        RecursionError: it nests deeper than can be decoded.
+    """
+    found = decode_or_refuse(raw)
+    if isinstance(found, Refusal):
+        refusals.add(*found)
+        return None
+    return found
+
+
+def decode_or_refuse(raw: bytes | msgspec.Raw) -> Resource | Refusal:
+    """Decode one resource, or say why not.
+
+    Raises:
+        RecursionError: it nests deeper than can be decoded.
+    """
     try:
         resource: Resource = _RESOURCE.decode(raw)
-    except msgspec.DecodeError as error:  # the parent of ValidationError
+    except _UNREADABLE as error:
         resource_type = resource_type_of(raw)
         if resource_type is None or resource_type in KNOWN_TYPES:
-            refusals.add(Reason.MALFORMED, detail=_where(error, resource_type))
-        else:
-            refusals.add(Reason.RESOURCE_NOT_READ, detail=resource_type)
-        return None
+            return Refusal(Reason.MALFORMED, detail=_where(error, resource_type))
+        return Refusal(Reason.RESOURCE_NOT_READ, detail=resource_type)
     return resource
 
 
@@ -233,48 +244,54 @@ def decode_searchset(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[R
 
     The fast way decodes all entries at once. Only if one of them is of another type or malformed are they
     decoded one by one, so that one bad entry costs itself and not its neighbours.
+
+    Raises:
+        RecursionError: it nests deeper than can be decoded.
     """
-    if resource_type_of(raw) != "Bundle":
-        resource = decode_resource(raw, refusals)
-        if resource is not None:
-            yield resource
-        return
     try:
-        entries = _SEARCHSET.decode(raw).entry
-    except msgspec.ValidationError:
-        yield from _decode_entries(raw, refusals)
+        found: Resource | _Searchset = _RESOURCE_OR_SEARCHSET.decode(raw)
+    except _UNREADABLE:
+        yield from _decode_one_by_one(raw, refusals)
         return
-    for entry in entries:
-        if entry.resource is not None:
-            yield entry.resource
+    if isinstance(found, _Searchset):
+        yield from (entry.resource for entry in found.entry)
+    else:
+        yield found
 
 
 def resource_type_of(raw: bytes | msgspec.Raw) -> str | None:
     """The resourceType of a JSON object if it reads like one, else None."""
     try:
         name = _HEAD.decode(raw).resourceType
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return None
     if name is None or not name.isascii() or not name.isalpha() or len(name) > LONGEST_TYPE_NAME:
         return None
     return name
 
 
-def _decode_entries(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[Resource]:
+def _decode_one_by_one(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[Resource]:
+    is_bundle = resource_type_of(raw) == "Bundle"
+    for resource in _raw_entries(raw, refusals) if is_bundle else (raw,):
+        decoded = decode_resource(resource, refusals)
+        if decoded is not None:
+            yield decoded
+
+
+def _raw_entries(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[msgspec.Raw]:
     try:
         entries = _RAW_SEARCHSET.decode(raw).entry
-    except msgspec.ValidationError as error:
+    except _UNREADABLE as error:
         refusals.add(Reason.MALFORMED, detail=_where(error, "Bundle"))
         return
     for entry in entries:
-        if entry.resource is None:
-            continue
-        resource = decode_resource(entry.resource, refusals)
-        if resource is not None:
-            yield resource
+        try:
+            yield _RAW_ENTRY.decode(entry).resource
+        except _UNREADABLE:
+            refusals.add(Reason.MALFORMED, detail="Bundle.entry")
 
 
 def _where(error: Exception, resource_type: str | None) -> str:
     """The resource type and the path that msgspec names; never the text around it, which may hold a value."""
-    _, found, path = str(error).partition(" - at `$")
+    _, found, path = str(error).rpartition(" - at `$")
     return f"{resource_type or 'JSON'}{path.rstrip('`') if found else ''}"

@@ -310,6 +310,15 @@ def _count(ranges: Ranges) -> Floats:
     return (ranges.hi - ranges.lo).astype(np.float64)
 
 
+def _hours_covered(ranges: Ranges) -> Floats:
+    """Unlike a count, the same whether a monitor charts every minute or a table holds one value an hour."""
+    hour = ranges.time // MICROSECONDS_PER_HOUR
+    changes = np.zeros(len(hour), np.int64)
+    np.cumsum(hour[1:] != hour[:-1], out=changes[1:])
+    within = _take(changes, ranges.hi - 1) - _take(changes, ranges.lo)
+    return np.where(ranges.hi > ranges.lo, within + 1.0, 0.0)
+
+
 def _delta(ranges: Ranges) -> Floats:
     change = _take(ranges.value, ranges.hi - 1) - _take(ranges.value, ranges.lo)
     return _where_any(ranges, change, at_least=2)
@@ -349,6 +358,7 @@ AGGREGATIONS: dict[Aggregation, Callable[[Ranges], Floats]] = {
     Aggregation.SUM: _sum,
     Aggregation.MEAN: lambda ranges: _sum(ranges) / np.maximum(ranges.hi - ranges.lo, 1),
     Aggregation.COUNT: _count,
+    Aggregation.HOURS_COVERED: _hours_covered,
     Aggregation.DELTA: _delta,
     Aggregation.SLOPE: _slope,
     Aggregation.HOURS_SINCE: _hours_since,

@@ -3,13 +3,12 @@
 The rules stand as tables. Sources: FHIR R4 Observation (status, value[x], dataAbsentReason, effective[x]).
 """
 
-import math
 from typing import NamedTuple
 
 from features import fhir, times
 from features.concept import Concept
 from features.refusals import Reason
-from features.units import UCUM, Converter
+from features.units import UCUM, Conversion, Converter
 
 # FHIR R4 observation-status: whether a result of this status counts as measured.
 # `preliminary` does not: it may change, and models are trained on what became final.
@@ -49,49 +48,74 @@ def when_of(observation: fhir.Observation) -> When | Refused:
     A result drawn at 8 and issued at 10 has the time 8 and is known from 10 on. A period counts at its end,
     when its value is complete; an open one at its start.
     """
-    period = observation.effectivePeriod or fhir.Period()
-    candidates = (observation.effectiveDateTime, observation.effectiveInstant, period.end, period.start)
-    effective = next((text for text in candidates if text is not None), observation.issued)
+    effective, issued = observation.effectiveDateTime, observation.issued
+    if effective is None:
+        effective = _other_effective(observation)
     if effective is None:
         return Refused(Reason.TIME_MISSING)
     try:
         span = times.parse(effective)
-        issued = times.parse(observation.issued) if observation.issued is not None else span
-    except (ValueError, OverflowError):
+        known = span.last if issued is None else times.parse(issued).last
+    except ValueError:
         return Refused(Reason.TIME_INVALID)
     if not span.is_instant:
         return Refused(Reason.TIME_IMPRECISE)
-    return When(span.first, max(span.first, issued.last))
+    return When(span.first, max(span.first, known))
 
 
-def value_of(measured: Measured, concept: Concept, code: str, converter: Converter) -> float | Refused:
+def _other_effective(observation: fhir.Observation) -> str | None:
+    period = observation.effectivePeriod or fhir.Period()
+    candidates = (observation.effectiveInstant, period.end, period.start, observation.issued)
+    return next((text for text in candidates if text is not None), None)
+
+
+class UnitCache:
+    """The conversions of one vocabulary: each way in which a code's unit is written is resolved once."""
+
+    __slots__ = ("_converter", "_found")
+
+    def __init__(self, converter: Converter) -> None:
+        self._converter = converter
+        self._found: dict[tuple[str | None, ...], Conversion | Reason] = {}
+
+    def conversion(self, concept: Concept, code: str, quantity: fhir.Quantity) -> Conversion | Reason:
+        """How the quantity becomes one in the concept's unit, or why it cannot."""
+        unit, system, unit_code = quantity.unit, quantity.system, quantity.code
+        key = (concept.id, code, unit, system, unit_code)
+        found = self._found.get(key)
+        if found is None:
+            known = self._converter.conversions(concept, code)
+            found = self._found[key] = known.resolve(unit=unit, unit_system=system, unit_code=unit_code)
+        return found
+
+
+def value_of(measured: Measured, concept: Concept, code: str, units: UnitCache) -> float | Refused:
     """The value in the concept's canonical unit.
 
     Args:
         measured: an Observation or a component.
         concept: the concept that its code names.
         code: the code that matched, for concepts whose codes measure different things (urea, urea nitrogen).
-        converter: the unit table.
+        units: the unit table.
     """
     quantity = measured.valueQuantity
-    if quantity is None or quantity.value is None:
-        return _without_quantity(measured)
+    if quantity is None or quantity.value is None or measured.dataAbsentReason is not None:
+        return _without_value(measured)
     if quantity.comparator is not None:
         return Refused(Reason.VALUE_CENSORED)
-    value = converter.convert(
-        quantity.value,
-        concept=concept,
-        code=code,
-        unit=quantity.unit,
-        unit_system=quantity.system,
-        unit_code=quantity.code,
-    )
-    if isinstance(value, Reason):
-        return Refused(value, unit_word(quantity))
-    low, high = concept.plausible or (-math.inf, math.inf)
-    if not low <= value <= high:
+    conversion = units.conversion(concept, code, quantity)
+    if isinstance(conversion, Reason):
+        return Refused(conversion, unit_word(quantity))
+    value = conversion(quantity.value)
+    if concept.plausible is not None and not concept.plausible[0] <= value <= concept.plausible[1]:
         return Refused(Reason.VALUE_IMPLAUSIBLE)
     return value
+
+
+def says_anything(observation: fhir.Observation) -> bool:
+    """Whether an Observation has a value of its own, beside those of its components."""
+    values = (observation.valueQuantity, observation.valueInteger, observation.valueString)
+    return any(value is not None for value in (*values, observation.valueCodeableConcept))
 
 
 def unit_word(quantity: fhir.Quantity) -> str | None:
@@ -100,10 +124,11 @@ def unit_word(quantity: fhir.Quantity) -> str | None:
     return None if word is None else "".join(c for c in word if c.isprintable())[:LONGEST_UNIT]
 
 
-def _without_quantity(measured: Measured) -> Refused:
+def _without_value(measured: Measured) -> Refused:
     if measured.dataAbsentReason is not None:
         return Refused(Reason.DATA_ABSENT)
-    other = (measured.valueInteger, measured.valueString, measured.valueCodeableConcept)
-    if any(value is not None for value in other):
+    if measured.valueInteger is not None:
+        return Refused(Reason.UNIT_MISSING)  # an integer has no place for one
+    if measured.valueString is not None or measured.valueCodeableConcept is not None:
         return Refused(Reason.VALUE_NOT_NUMERIC)
     return Refused(Reason.VALUE_MISSING)

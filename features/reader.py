@@ -8,7 +8,8 @@ import msgspec
 from features import fhir, times
 from features.concept import Concept
 from features.events import Event, Events
-from features.observations import STATUS_COUNTS, Measured, Refused, When, value_of, when_of
+from features.matching import Matcher
+from features.observations import STATUS_COUNTS, Measured, Refused, UnitCache, When, says_anything, value_of, when_of
 from features.refusals import Reason, Refusals
 from features.units import Converter
 
@@ -16,13 +17,13 @@ from features.units import Converter
 CONDITION_NEVER_TRUE = frozenset({"refuted", "entered-in-error"})
 ORDER_STATUS_COUNTS = frozenset({"active", "on-hold", "completed", "stopped"})
 GIVEN_STATUS_COUNTS = frozenset({"in-progress", "on-hold", "completed", "stopped"})
+# FHIR R4 encounter-status: the patient came; neither planned nor cancelled, and no mistake.
+STAY_STATUS_COUNTS = frozenset({"arrived", "triaged", "in-progress", "onleave", "finished"})
 
 SEX_VALUES = {"female": 0.0, "male": 1.0}  # FHIR's other and unknown: refused, so the feature is missing
 BEFORE_ANY_BIRTH = times.parse("1800").first  # when sex is known though the birth date is not
 
-# FHIR's vital signs profile codes a pulse oximeter's reading as arterial saturation (2708-6) *and* as pulse oximetry
-# (59408-5): the first concept gives way where the second is there too.
-YIELDS_TO = {"sao2": "spo2"}
+MICROSECONDS_PER_DAY = 86_400_000_000
 
 MedicationUse = fhir.MedicationRequest | fhir.MedicationAdministration
 
@@ -57,16 +58,18 @@ class Reader:
     """
 
     def __init__(self, converter: Converter, *, patient: str | None = None) -> None:
-        self._converter = converter
         self._vocabulary = converter.vocabulary
+        self._units = UnitCache(converter)
+        self._match = Matcher(converter.vocabulary).match
         self._patient = patient
         self.refusals = Refusals()
         self._events: list[Event] = []
         self._stays: list[Stay] = []
         self._patients: set[str] = set() if patient is None else {patient}
+        self._subjects: dict[str, str] = {}  # patients by reference, those that may be used
         self._seen: set[tuple[type, str]] = set()
         self._medications: dict[str, fhir.CodeableConcept] = {}
-        self._medication_uses: list[tuple[MedicationUse, str]] = []
+        self._waiting: list[tuple[MedicationUse, str]] = []  # for a Medication that may still come
         self._resources = 0
 
     def read_searchset(self, raw: bytes | msgspec.Raw) -> None:
@@ -82,9 +85,9 @@ class Reader:
 
     def record(self) -> Record:
         """Everything read so far."""
-        for use, patient in self._medication_uses:
-            self._read_medication_use(use, patient)
-        self._medication_uses.clear()
+        for use, patient in self._waiting:
+            self._read_medication_use(use, patient, self._referred_medication(use))
+        self._waiting.clear()
         return Record(
             events=Events.of(self._events, patients=sorted(self._patients)),
             stays=tuple(self._stays),
@@ -113,9 +116,9 @@ class Reader:
             case fhir.Condition():
                 self._read_condition(resource)
             case fhir.MedicationRequest() | fhir.MedicationAdministration():
-                patient = self._subject(resource.subject)
-                if patient is not None:
-                    self._medication_uses.append((resource, patient))
+                self._take_medication_use(resource)
+            case fhir.Medication(id=None):
+                self.refusals.add(Reason.REFERENCE_UNRESOLVED, detail="Medication without id")
             case fhir.Medication():
                 self._medications[f"Medication/{resource.id}"] = resource.code
             case fhir.OperationOutcome():
@@ -126,11 +129,17 @@ class Reader:
         if subject is None or subject.reference is None:
             self.refusals.add(Reason.SUBJECT_MISSING)
             return None
+        known = self._subjects.get(subject.reference)
+        if known is not None:
+            return known
         patient = patient_id(subject.reference)
         if patient is None:
             self.refusals.add(Reason.SUBJECT_MISSING, detail="reference to no Patient")
             return None
-        return patient if self._is_wanted(patient) else None
+        if not self._is_wanted(patient):
+            return None
+        self._subjects[subject.reference] = patient
+        return patient
 
     def _is_wanted(self, patient: str) -> bool:
         if self._patient is not None and patient != self._patient:
@@ -149,8 +158,10 @@ class Reader:
         if not self._is_wanted(patient.id):
             return
         birth = self._birth(patient)
-        if birth is not None:
+        if birth is not None and "age" in self._vocabulary:
             self._add(patient.id, "age", When(birth, birth), 0.0)
+        if "sex" not in self._vocabulary:
+            return
         if patient.gender in SEX_VALUES:
             since = BEFORE_ANY_BIRTH if birth is None else birth
             self._add(patient.id, "sex", When(since, since), SEX_VALUES[patient.gender])
@@ -164,11 +175,10 @@ class Reader:
             return None
         try:
             span = times.parse(patient.birthDate)
-        except (ValueError, OverflowError):
+        except ValueError:
             self.refusals.add(Reason.TIME_INVALID, "age")
             return None
-        day = times.parse("1970-01-01")
-        is_day = span.last - span.first <= day.last - day.first
+        is_day = span.last - span.first < MICROSECONDS_PER_DAY
         return span.first if is_day else (span.first + span.last + 1) // 2
 
     def _read_observation(self, observation: fhir.Observation) -> None:
@@ -177,46 +187,42 @@ class Reader:
             return
         found = self._measured(observation)
         if not found:
+            self.refusals.add(Reason.CODE_NOT_MAPPED)
             return
-        if not STATUS_COUNTS.get(observation.status or "", False):
-            for _, concept, _ in found:
-                self.refusals.add(Reason.STATUS, concept.id, _known_word(observation.status, STATUS_COUNTS))
-            return
-        when = when_of(observation)
+        when = self._counted_time(observation)
         for measured, concept, code in found:
-            value = when if isinstance(when, Refused) else value_of(measured, concept, code, self._converter)
+            value = when if isinstance(when, Refused) else value_of(measured, concept, code, self._units)
             if isinstance(value, Refused):
                 self.refusals.add(value.reason, concept.id, value.detail)
             elif isinstance(when, When):
-                self._add(patient, concept.id, when, value)
+                self._events.append(Event(patient, concept.id, when.time, when.known, value))
+
+    def _counted_time(self, observation: fhir.Observation) -> When | Refused:
+        """When it was measured, if its status says that it was."""
+        if STATUS_COUNTS.get(observation.status or "", False):
+            return when_of(observation)
+        return Refused(Reason.STATUS, _known_word(observation.status, STATUS_COUNTS))
 
     def _measured(self, observation: fhir.Observation) -> list[tuple[Measured, Concept, str]]:
         """The Observation and its components that a concept is measured by."""
-        found: list[tuple[Measured, Concept, str]] = []
-        parts: tuple[Measured, ...] = (observation, *observation.component)
-        for measured in parts:
-            matches = self._match(measured.code, "observation")
-            if measured is observation and observation.component and not _says_anything(observation):
-                continue  # a panel: its components carry the values
-            found.extend((measured, concept, code) for concept, code in matches)
-        if not found:
-            self.refusals.add(Reason.CODE_NOT_MAPPED)
-        return found
-
-    def _match(self, code: fhir.CodeableConcept, kind: str) -> list[tuple[Concept, str]]:
-        """The concept that the codings name; the more specific one where they name two (a pulse oximeter's SaO2)."""
-        matches: dict[str, tuple[Concept, str]] = {}
-        for coding in code.coding:
-            if coding.system is None or coding.code is None:
-                continue
-            for concept in self._vocabulary.lookup(coding.system, coding.code):
-                if concept.kind == kind:
-                    matches.setdefault(concept.id, (concept, coding.code))
-        return [match for name, match in matches.items() if YIELDS_TO.get(name) not in matches]
+        own: list[tuple[Measured, Concept, str]]
+        own = [(observation, concept, code) for concept, code in self._match(observation.code, "observation")]
+        if not observation.component:
+            return own
+        parts: list[tuple[Measured, Concept, str]] = [
+            (component, concept, code)
+            for component in observation.component
+            for concept, code in self._match(component.code, "observation")
+        ]
+        is_panel = bool(parts) and not says_anything(observation)  # its components carry the values
+        return parts if is_panel else [*own, *parts]
 
     def _read_encounter(self, encounter: fhir.Encounter) -> None:
         patient = self._subject(encounter.subject)
         if patient is None:
+            return
+        if encounter.status not in STAY_STATUS_COUNTS:
+            self.refusals.add(Reason.STATUS, detail="Encounter")
             return
         period = encounter.period or fhir.Period()
         if period.start is None:
@@ -225,8 +231,11 @@ class Reader:
         try:
             start = times.parse(period.start).first
             end = None if period.end is None else times.parse(period.end).last
-        except (ValueError, OverflowError):
+        except ValueError:
             self.refusals.add(Reason.TIME_INVALID, detail="Encounter")
+            return
+        if end is not None and end < start:
+            self.refusals.add(Reason.TIME_INVALID, detail="Encounter that ends before it starts")
             return
         name = encounter.class_.code if encounter.class_ else None
         self._stays.append(Stay(patient=patient, encounter_class=name, start=start, end=end))
@@ -249,9 +258,18 @@ class Reader:
             else:
                 self._add_presence(patient, concept, when)
 
-    def _read_medication_use(self, use: MedicationUse, patient: str) -> None:
-        code = self._medication_code(use)
+    def _take_medication_use(self, use: MedicationUse) -> None:
+        patient = self._subject(use.subject)
+        if patient is None:
+            return
+        if use.medicationCodeableConcept is None:
+            self._waiting.append((use, patient))
+        else:
+            self._read_medication_use(use, patient, use.medicationCodeableConcept)
+
+    def _read_medication_use(self, use: MedicationUse, patient: str, code: fhir.CodeableConcept | None) -> None:
         if code is None:
+            self.refusals.add(Reason.REFERENCE_UNRESOLVED, detail="Medication")
             return
         matches = self._match(code, "medication")
         if not matches:
@@ -277,30 +295,26 @@ class Reader:
         else:
             self._add(patient, concept.id, when, 1.0)
 
-    def _medication_code(self, use: MedicationUse) -> fhir.CodeableConcept | None:
-        if use.medicationCodeableConcept is not None:
-            return use.medicationCodeableConcept
+    def _referred_medication(self, use: MedicationUse) -> fhir.CodeableConcept | None:
         name = use.medicationReference.reference if use.medicationReference else None
-        if name is not None and name.startswith("#"):
-            contained = (fhir.decode_resource(raw, self.refusals) for raw in use.contained)
-            found = (r.code for r in contained if isinstance(r, fhir.Medication) and r.id == name.removeprefix("#"))
-            code = next(found, None)
-        else:
-            code = self._medications.get("/".join((name or "").split("/")[-2:]))
-        if code is None:
-            self.refusals.add(Reason.REFERENCE_UNRESOLVED, detail="Medication")
-        return code
+        if name is None:
+            return None
+        if not name.startswith("#"):
+            return self._medications.get("/".join(_parts(name)[-2:]))
+        contained = (fhir.decode_resource(raw, self.refusals) for raw in use.contained)
+        found = (r.code for r in contained if isinstance(r, fhir.Medication) and r.id == name.removeprefix("#"))
+        return next(found, None)
 
 
 def patient_id(reference: str) -> str | None:
     """The id in a reference to a Patient, relative or absolute, with or without a version; None for other types."""
-    parts = reference.split("/_history/", maxsplit=1)[0].split("/")
+    parts = _parts(reference)
     return parts[-1] if len(parts) >= 2 and parts[-2] == "Patient" and parts[-1] else None  # noqa: PLR2004
 
 
-def _says_anything(observation: fhir.Observation) -> bool:
-    values = (observation.valueQuantity, observation.valueInteger, observation.valueString)
-    return any(value is not None for value in (*values, observation.valueCodeableConcept))
+def _parts(reference: str) -> list[str]:
+    """The parts of a reference, relative or absolute, without its version."""
+    return reference.split("/_history/", maxsplit=1)[0].split("/")
 
 
 def _known_word(word: str | None, words: Mapping[str, bool]) -> str:
@@ -309,16 +323,19 @@ def _known_word(word: str | None, words: Mapping[str, bool]) -> str:
 
 
 def _at_latest(start: str | None, recorded: str | None = None) -> When | Refused:
-    """When something began, at the latest that its date allows, and when it was recorded, if that is later.
+    """When something began, at the latest that its dates allow, and when it was recorded, if that is later.
 
-    A date without a time of day counts from its end: never before it was true.
+    A date without a time of day counts from its end: never before it was true. Only where it was recorded within
+    that time ("since 2026", noted in March) had it begun by then.
     """
     try:
-        begun = None if start is None else times.parse(start).last
+        begun = None if start is None else times.parse(start)
         noted = None if recorded is None else times.parse(recorded).last
-    except (ValueError, OverflowError):
+    except ValueError:
         return Refused(Reason.TIME_INVALID)
-    time = begun if begun is not None else noted
-    if time is None:
-        return Refused(Reason.TIME_MISSING)
-    return When(time, max(time, noted if noted is not None else time))
+    if begun is None:
+        return Refused(Reason.TIME_MISSING) if noted is None else When(noted, noted)
+    if noted is None:
+        return When(begun.last, begun.last)
+    time = min(begun.last, noted) if begun.first <= noted else begun.last
+    return When(time, max(time, noted))

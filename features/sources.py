@@ -1,16 +1,18 @@
 """FHIR NDJSON: the files of a folder as resources, with file and line of everything that could not be read."""
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from features.fhir import Medication, Resource, decode_resource
-from features.refusals import Reason, Refusals
+from features.fhir import Medication, Resource, decode_or_refuse
+from features.refusals import Reason, Refusal, Refusals
 
 SUFFIXES = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
+LINES_PER_REPORT = 1_000
 
 
 class SourceError(Exception):
@@ -50,28 +52,38 @@ def read_ndjson(
         file: plain or gzip.
         refusals: counts what is not read.
         on_broken: told of every malformed line; a type that is not read is no fault.
-        on_bytes: told how many bytes of the file were consumed since the last time, for progress.
+        on_bytes: told from time to time how many more bytes of the file were consumed, in the end of all of them.
 
     Raises:
-        SourceError: the file cannot be opened, or is a gzip file that breaks off.
+        SourceError: the file cannot be opened, or is a gzip file that breaks off or is damaged.
     """
     try:
         with file.open("rb") as raw, _lines(file, raw) as lines:
-            at = 0
+            reported = 0
             for number, line in enumerate(lines, start=1):
-                if on_bytes is not None and raw.tell() != at:
-                    on_bytes(raw.tell() - at)
-                    at = raw.tell()
+                if on_bytes is not None and number % LINES_PER_REPORT == 0:
+                    on_bytes(raw.tell() - reported)
+                    reported = raw.tell()
                 if line.isspace():
                     continue
-                malformed = refusals.total(Reason.MALFORMED)
-                resource = decode_resource(line, refusals)
-                if resource is not None:
-                    yield resource
-                elif refusals.total(Reason.MALFORMED) > malformed:
+                found = _decode_line(line)
+                if not isinstance(found, Refusal):
+                    yield found
+                    continue
+                refusals.add(*found)
+                if found.reason is Reason.MALFORMED:
                     on_broken(Broken(file=file.name, line=number))
-    except (OSError, EOFError) as error:
+            if on_bytes is not None:
+                on_bytes(raw.tell() - reported)
+    except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{file.name}: {error}") from error
+
+
+def _decode_line(line: bytes) -> Resource | Refusal:
+    try:
+        return decode_or_refuse(line)
+    except RecursionError:
+        return Refusal(Reason.MALFORMED, detail="nested too deep")
 
 
 def _lines(file: Path, raw: BinaryIO) -> AbstractContextManager[Iterable[bytes]]:

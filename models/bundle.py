@@ -12,7 +12,7 @@ import hashlib
 import math
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -213,15 +213,16 @@ def load(path: Path, spec: ModelSpec) -> Bundle:
             f"{path.name}: expected a bundle of {spec.id} {spec.version} ({spec.fingerprint[:12]}…), got "
             f"{manifest.model_id} ({manifest.spec_fingerprint[:12]}…). Train it again for this specification."
         )
-    if manifest.features != spec.features.ids:
-        raise BundleError(f"{path.name}: the manifest's features are not those of the specification, in its order.")
-    return Bundle(
+    bundle = Bundle(
         path=path,
         manifest=manifest,
         fingerprint=hashlib.sha256(manifest_bytes).hexdigest(),
         golden=_decode(path, "golden.json", Golden),
         performance=_decode(path, "performance.json", Performance),
     )
+    for fault in _faults(bundle, spec):
+        raise BundleError(f"{path.name}: {fault} Train it again for this specification.")
+    return bundle
 
 
 def write(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
@@ -244,12 +245,25 @@ def write(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
         text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         (aside / MANIFEST).write_bytes(text + b"\n")
         aside.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        aside.replace(path)
+        _put_in_place(aside, path)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def _put_in_place(aside: Path, path: Path) -> None:
+    """Rename, and delete what stood there only when the new one stands: at no time is there half a bundle."""
+    if not path.exists():
+        aside.replace(path)
+        return
+    retired = aside.with_name(f"{aside.name}-replaced")
+    path.replace(retired)
+    try:
+        aside.replace(path)
+    except OSError:
+        retired.replace(path)
+        raise
+    shutil.rmtree(retired)
 
 
 def _read_manifest(path: Path) -> tuple[bytes, Manifest]:
@@ -282,6 +296,30 @@ def _check_files(path: Path, manifest: Manifest) -> None:
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
             raise BundleError(f"{path.name}/{name}: its SHA-256 is {found[:12]}…, the manifest says {expected[:12]}….")
+
+
+def _faults(bundle: Bundle, spec: ModelSpec) -> Iterator[str]:
+    """Where the contents contradict the specification or each other, in words."""
+    manifest, golden, width = bundle.manifest, bundle.golden, len(spec.features)
+    if manifest.features != spec.features.ids:
+        yield "the manifest's features are not those of the specification, in its order."
+    unknown = sorted(set(manifest.required_features) - set(manifest.features))
+    if unknown:
+        yield f"required features that the model does not read: {unknown}."
+    if [(band.id, band.indicator) for band in manifest.bands] != [(band.id, band.indicator) for band in spec.bands]:
+        yield "the manifest's bands are not those of the specification, in its order."
+    starts = [band.lower_probability for band in manifest.bands]
+    if starts[:1] != [0.0] or sorted(starts) != starts:
+        yield f"expected bands that start at 0 and ascend, they start at {starts}."
+    if set(bundle.performance.bands) != {band.id for band in manifest.bands[1:]}:
+        yield "expected the performance of each band but the first."
+    if not 0.0 < manifest.base_rate < 1.0:
+        yield f"expected a base rate between 0 and 1, got {manifest.base_rate}."
+    rows = len(golden.rows)
+    if rows == 0 or {len(golden.logit), len(golden.probability), len(golden.contributions)} != {rows}:
+        yield "expected one or more golden rows, and as many of each output."
+    if {len(row) for row in (*golden.rows, *golden.contributions)} - {width}:
+        yield f"expected golden rows and contributions of {width} features."
 
 
 def _decode(path: Path, name: str, kind: type[Content]) -> Content:

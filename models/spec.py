@@ -58,6 +58,8 @@ class MinimumData:
     def __post_init__(self) -> None:
         if not 1 <= self.at_least <= len(self.concepts):
             raise SpecError(f"MinimumData: expected at_least in 1..{len(self.concepts)}, got {self.at_least}.")
+        if not (math.isfinite(self.within_hours) and self.within_hours > 0):
+            raise SpecError(f"MinimumData: expected within_hours above 0, got {self.within_hours}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +109,18 @@ class ModelSpec:
             raise SpecError(f"ModelSpec {self.id}: expected horizon_hours above 0, got {self.horizon_hours}.")
         if not self.bands or [band.rule is None for band in self.bands] != [True] + [False] * (len(self.bands) - 1):
             raise SpecError(f"ModelSpec {self.id}: expected bands of which the first alone has no threshold rule.")
-        unread = {name for rule in self.minimum_data for name in rule.concepts} - set(self.features.concepts)
+        if len({band.id for band in self.bands}) < len(self.bands):
+            raise SpecError(f"ModelSpec {self.id}: expected bands of different ids.")
+        self._check_concepts("minimum data", [name for rule in self.minimum_data for name in rule.concepts])
+        related = [name for family in self.families for name in family]
+        self._check_concepts("families", related)
+        if len(set(related)) < len(related):
+            raise SpecError(f"ModelSpec {self.id}: expected each concept in one family at most.")
+
+    def _check_concepts(self, where: str, names: list[str]) -> None:
+        unread = set(names) - set(self.features.concepts)
         if unread:
-            raise SpecError(f"ModelSpec {self.id}: minimum data asks for concepts no feature reads: {sorted(unread)}.")
+            raise SpecError(f"ModelSpec {self.id}: {where}: no feature reads the concepts {sorted(unread)}.")
 
     def family_of(self, concept: str) -> tuple[str, ...]:
         """The concepts whose contributions a card adds to this one's, itself among them."""

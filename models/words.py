@@ -16,11 +16,19 @@ class WordsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phrase:
-    """One reviewed sentence on a concept, by where its value lies; `other` where it is neither high nor low."""
+    """Reviewed sentences on a concept, by where its value lies against the reference range.
 
-    other: str
+    `other` stands where a value is neither high nor low, or where that side has no sentence of its own. A sentence
+    that would only repeat the concept's name is left out.
+    """
+
+    other: str | None = None
     high: str | None = None
     low: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.other or self.high or self.low):
+            raise TypeError("a phrase needs one of other, high and low")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +40,7 @@ class ModelWords:
         outcome: the outcome as a summary begins it ("Sepsis risk").
         horizon: "in the next 6 h".
         event: the outcome within a sentence about patients ("develop sepsis").
+        event_one: the same about one patient ("develops sepsis"); None where the language makes no difference.
         comparison: what the base rate is the average of ("the average in intensive care").
         caveat: what the number does not say.
         names: names of derived features that are no concept.
@@ -48,6 +57,7 @@ class ModelWords:
     names: Mapping[str, str]
     phrases: Mapping[str, Phrase]
     version: str
+    event_one: str | None = None
 
 
 def load_words(package: str) -> dict[Language, ModelWords]:

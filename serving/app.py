@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from serving.pages import PageService, Sample, pages_router
 from serving.pseudonym import Pseudonyms, load_or_create_key
 from serving.samples import load_samples
 from serving.services import BedsideServices
-from serving.settings import Settings
+from serving.settings import Settings, SettingsError
 from serving.words import load_card_words
 
 
@@ -44,35 +44,47 @@ def create_app(settings: Settings) -> FastAPI:
     """The application: every bundle loaded and proved, the journal open; anything amiss fails here, at start.
 
     Raises:
-        BundleError, SettingsError, JournalError: what must be mended first.
+        BundleError, UnknownModelError, SettingsError, JournalError, PseudonymKeyError, ValueError: what must be
+            mended first; the last for an example that is none.
     """
     served = dict(load_models(settings.bundles))
+    pages = _Pages(tuple(_pages(served)))
     settings.state.mkdir(parents=True, exist_ok=True)
-    journal = Journal.open(settings.journal)
-    services = BedsideServices(
-        models={service_id: model for service_id, (model, _) in served.items()},
-        journal=journal,
-        pseudonyms=Pseudonyms(key=load_or_create_key(settings.state / "pseudonym.key")),
-        cards=CardSettings(public_url=settings.public_url, zone=settings.zone, show_critical=settings.show_critical),
-        language=settings.language,
-        as_of=settings.as_of,
-        clock=lambda: datetime.now(UTC),
-    )
+    pseudonyms = Pseudonyms(key=load_or_create_key(settings.state / "pseudonym.key"))
+    with ExitStack() as stack:  # the journal has a thread and a file: left to nobody if something fails below
+        journal = stack.enter_context(Journal.open(settings.journal))
+        services = BedsideServices(
+            models={service_id: model for service_id, (model, _) in served.items()},
+            journal=journal,
+            pseudonyms=pseudonyms,
+            cards=CardSettings(
+                public_url=settings.public_url, zone=settings.zone, show_critical=settings.show_critical
+            ),
+            language=settings.language,
+            as_of=settings.as_of,
+            clock=lambda: datetime.now(UTC),
+        )
+        app = FastAPI(title="Bedside", lifespan=_lifespan(journal), docs_url=None, redoc_url=None)
+        cors = CorsPolicy(origins=settings.cors_origins)
+        app.include_router(cds_router(services, cors=cors, body_limit_bytes=settings.body_limit_bytes))
+        app.include_router(pages_router(pages))
+        stack.pop_all()
+    return app
 
+
+def _lifespan(journal: Journal) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # What was loaded stays; left to the collector, walking through it is the slowest of all calls.
         gc.collect()
         gc.freeze()
-        yield
-        await asyncio.to_thread(journal.close)
+        try:
+            yield
+        finally:
+            gc.unfreeze()
+            await asyncio.to_thread(journal.close)
 
-    app = FastAPI(title="Bedside", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.include_router(
-        cds_router(services, cors=CorsPolicy(origins=settings.cors_origins), body_limit_bytes=settings.body_limit_bytes)
-    )
-    app.include_router(pages_router(_Pages(tuple(_pages(served)))))
-    return app
+    return lifespan
 
 
 def load_models(bundles: tuple[Path, ...]) -> Iterator[tuple[str, tuple[ServedModel, Path]]]:
@@ -80,13 +92,22 @@ def load_models(bundles: tuple[Path, ...]) -> Iterator[tuple[str, tuple[ServedMo
 
     Raises:
         BundleError: one of them must not be served.
+        SettingsError: two were given for one model.
+        UnknownModelError: one is of no model of the catalog.
     """
     chosen: dict[str, tuple[CatalogEntry, Path, Path]] = {}
     for entry in catalog():
         if entry.released is not None:
             chosen[entry.spec.id] = (entry, entry.released, entry.examples)
+    given: dict[str, Path] = {}
     for path in bundles:
         entry = find(_model_id(path))
+        if entry.spec.id in given:
+            raise SettingsError(
+                f"bundles: expected one bundle of each model, got two of {entry.spec.id}: "
+                f"{given[entry.spec.id]} and {path}."
+            )
+        given[entry.spec.id] = path
         chosen[entry.spec.id] = (entry, path, path.parent / "examples")
     for model_id, (entry, path, examples) in chosen.items():
         yield model_id, (serve(entry, load(path, entry.spec)), examples)

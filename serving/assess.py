@@ -1,15 +1,15 @@
 """Assessment: the FHIR resources of one call become a risk with its reasons, or a list of what is missing. Pure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from features.concept import load_vocabulary
+from features.concept import Kind, load_vocabulary
 from features.events import MICROSECONDS_PER_HOUR, Events
 from features.kernel import Kernel
 from features.prefetch import prefetch_templates
@@ -22,6 +22,9 @@ from models.spec import MinimumData
 from serving.runtime import Scored, Scorer
 
 AsOf: TypeAlias = Literal["clock", "latest-observation"]
+AS_OF: tuple[AsOf, ...] = get_args(AsOf)
+
+MEASURED: Kind = "observation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,8 +67,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     previous_time: int | None = None
 
 
+Readings: TypeAlias = Mapping[str, Reading | None]
+
+
 class Contributor(msgspec.Struct, frozen=True, kw_only=True):
-    """What a concept, with its family, added to or took from the logit; no reading where nothing was measured."""
+    """What a concept, with its family, added to or took from the logit.
+
+    There is no reading where the model saw none: nothing was measured, or nothing recent enough.
+    """
 
     concept: str
     contribution: float
@@ -73,10 +82,30 @@ class Contributor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stale(msgspec.Struct, frozen=True, kw_only=True):
-    """A concept whose latest value is older than anything the model looks at."""
+    """A measured concept whose latest value, of that UTC microsecond, is older than anything the model looks at."""
 
     concept: str
-    hours: float
+    time: int
+
+
+class RefusalCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How often something was refused, as a card tells it; the detail, which quotes the record, is left out."""
+
+    reason: Reason
+    concept: str | None
+    count: int
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a card's text needs beside the result: with it, a journal row gives the same card again."""
+
+    contributors: tuple[Contributor, ...]
+    absent: tuple[str, ...]
+    stale: tuple[Stale, ...]
+    unmet: tuple[MinimumData, ...]
+    required_missing: tuple[str, ...]
+    refusals: tuple[RefusalCount, ...]
+    sex: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,10 +118,11 @@ class Assessment:
         scored: None where the minimum data were not there.
         contributors: by size of their contribution, largest first.
         absent: concepts the model reads of which nothing usable came.
-        stale: concepts whose values are all too old.
+        stale: measured concepts whose values are all too old.
         unmet: minimum data that were not there.
         required_missing: concepts without which the model is undefined.
         refusals: what came and was not used.
+        sex: 0 female, 1 male, None where it is not known; reference ranges depend on it.
     """
 
     served: ServedModel
@@ -113,6 +143,22 @@ class Assessment:
         """Ids of the features that are NaN."""
         ids = self.served.entry.spec.features.ids
         return tuple(name for name, value in zip(ids, self.vector.tolist(), strict=True) if math.isnan(value))
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the journal keeps for the card's text."""
+        return Evidence(
+            contributors=self.contributors,
+            absent=self.absent,
+            stale=self.stale,
+            unmet=self.unmet,
+            required_missing=self.required_missing,
+            refusals=tuple(
+                RefusalCount(reason=refusal.reason, concept=refusal.concept, count=count)
+                for refusal, count in self.refusals
+            ),
+            sex=self.sex,
+        )
 
 
 def serve(entry: CatalogEntry, bundle: Bundle | None = None) -> ServedModel:
@@ -138,14 +184,14 @@ def assess(
     """
     record = read(served, patient, resources)
     events = record.events
-    index_time = now if as_of == "clock" else _latest(events, now)
+    index_time = now if as_of == "clock" else _latest(served, events, now)
     _refuse_later(events, index_time, record.refusals)
     vector = served.kernel.compute(events, np.zeros(1, np.int64), np.array([index_time]))
     readings = _readings(served, events, 0, index_time)
+    seen = _seen(served, readings, index_time)
     unmet = _unmet(served, readings, index_time)
-    required_missing = _required_missing(served, vector[0])
+    required_missing = _required_missing(served, vector[0], seen)
     scored = None if unmet or required_missing else served.scorer.score(vector)
-    stale = tuple(_stale(served, readings, index_time))
     sex = readings.get("sex")
     return Assessment(
         served=served,
@@ -153,9 +199,9 @@ def assess(
         as_of=as_of,
         vector=vector[0],
         scored=scored,
-        contributors=_contributors(served, scored, readings),
+        contributors=_contributors(served, scored, seen),
         absent=tuple(_absent(served, readings)),
-        stale=stale,
+        stale=tuple(_stale(served, readings, seen)),
         unmet=unmet,
         required_missing=required_missing,
         refusals=record.refusals,
@@ -172,10 +218,11 @@ def has_minimum(served: ServedModel, events: Events, patient: int, at: int) -> b
         patient: into `events.patients`.
         at: UTC microseconds.
     """
-    if _unmet(served, _readings(served, events, patient, at), at):
+    readings = _readings(served, events, patient, at)
+    if _unmet(served, readings, at):
         return False
     vector = served.kernel.compute(events, np.array([patient]), np.array([at]))
-    return not _required_missing(served, vector[0])
+    return not _required_missing(served, vector[0], _seen(served, readings, at))
 
 
 def read(served: ServedModel, patient: str, resources: Iterable[msgspec.Raw]) -> Record:
@@ -186,9 +233,9 @@ def read(served: ServedModel, patient: str, resources: Iterable[msgspec.Raw]) ->
     return reader.record()
 
 
-def _latest(events: Events, now: int) -> int:
-    """The latest time at or before the clock at which something was measured and known; the clock where nothing was."""
-    measured = np.isin(events.concept, [i for i, name in enumerate(events.concepts) if name not in {"age", "sex"}])
+def _latest(served: ServedModel, events: Events, now: int) -> int:
+    """When the latest Observation became known, at or before the clock; the clock where there is none."""
+    measured = np.isin(events.concept, [i for i, name in enumerate(events.concepts) if _kind(served, name) == MEASURED])
     known = events.known[measured & (events.known <= now)]
     return int(known.max()) if len(known) else now
 
@@ -199,11 +246,28 @@ def _refuse_later(events: Events, index_time: int, refusals: Refusals) -> None:
         refusals.add(Reason.AFTER_INDEX_TIME, events.concepts[concept], count=int(count))
 
 
-def _readings(served: ServedModel, events: Events, patient: int, at: int) -> dict[str, Reading | None]:
+def _kind(served: ServedModel, concept: str) -> Kind:
+    return served.converter.vocabulary.concept(concept).kind
+
+
+def _readings(served: ServedModel, events: Events, patient: int, at: int) -> Readings:
     return {concept: _reading(events, patient, concept, at) for concept in served.kernel.concepts}
 
 
-def _unmet(served: ServedModel, readings: dict[str, Reading | None], at: int) -> tuple[MinimumData, ...]:
+def _seen(served: ServedModel, readings: Readings, at: int) -> Readings:
+    """The readings that lie in the window of some feature; None for the others."""
+
+    def is_seen(concept: str, reading: Reading) -> bool:
+        hours = (at - reading.time) / MICROSECONDS_PER_HOUR
+        return hours < served.entry.spec.features.longest_lookback_hours(concept)
+
+    return {
+        concept: reading if reading is not None and is_seen(concept, reading) else None
+        for concept, reading in readings.items()
+    }
+
+
+def _unmet(served: ServedModel, readings: Readings, at: int) -> tuple[MinimumData, ...]:
     return tuple(rule for rule in served.entry.spec.minimum_data if not _is_met(rule, readings, at))
 
 
@@ -220,37 +284,36 @@ def _reading(events: Events, patient: int, concept: str, at: int) -> Reading | N
     )
 
 
-def _is_met(rule: MinimumData, readings: dict[str, Reading | None], at: int) -> bool:
+def _is_met(rule: MinimumData, readings: Readings, at: int) -> bool:
     since = at - rule.within_hours * MICROSECONDS_PER_HOUR
     found = [readings[concept] for concept in rule.concepts]
     return sum(reading is not None and reading.time > since for reading in found) >= rule.at_least
 
 
-def _required_missing(served: ServedModel, vector: NDArray[np.float32]) -> tuple[str, ...]:
-    """Concepts of features that were never missing in training: the model learned nothing for their absence."""
-    missing = np.flatnonzero(served.required & np.isnan(vector))
-    features = served.entry.spec.features.features
-    return tuple(dict.fromkeys(features[i].concepts[0] for i in missing))
+def _required_missing(served: ServedModel, vector: NDArray[np.float32], seen: Readings) -> tuple[str, ...]:
+    """What lacks of features that were never missing in training: the model learned nothing for their absence."""
+    lacking: dict[str, None] = {}
+    for i in np.flatnonzero(served.required & np.isnan(vector)):
+        concepts = served.entry.spec.features.features[i].concepts
+        lacking.update(dict.fromkeys([name for name in concepts if seen[name] is None] or concepts))
+    return tuple(lacking)
 
 
-def _stale(served: ServedModel, readings: dict[str, Reading | None], at: int) -> Iterable[Stale]:
+def _stale(served: ServedModel, readings: Readings, seen: Readings) -> Iterable[Stale]:
+    """What was measured too long ago. An old order of a drug is not too old: it says that the drug is not given now."""
     for concept, reading in readings.items():
-        if reading is not None:
-            hours = (at - reading.time) / MICROSECONDS_PER_HOUR
-            if hours >= served.entry.spec.features.longest_lookback_hours(concept):
-                yield Stale(concept=concept, hours=hours)
+        if reading is not None and seen[concept] is None and _kind(served, concept) == MEASURED:
+            yield Stale(concept=concept, time=reading.time)
 
 
-def _absent(served: ServedModel, readings: dict[str, Reading | None]) -> Iterable[str]:
+def _absent(served: ServedModel, readings: Readings) -> Iterable[str]:
     """What was not measured. A diagnosis or a drug that was not recorded is no gap: not being there says something."""
     for concept, reading in readings.items():
-        if reading is None and served.converter.vocabulary.concept(concept).kind in {"observation", "demographic"}:
+        if reading is None and _kind(served, concept) in {MEASURED, "demographic"}:
             yield concept
 
 
-def _contributors(
-    served: ServedModel, scored: Scored | None, readings: dict[str, Reading | None]
-) -> tuple[Contributor, ...]:
+def _contributors(served: ServedModel, scored: Scored | None, seen: Readings) -> tuple[Contributor, ...]:
     """Contributions added up by family of concepts, largest first."""
     if scored is None or scored.contributions is None:
         return ()
@@ -261,6 +324,6 @@ def _contributors(
         sums[family] = sums.get(family, 0.0) + contribution
     found = []
     for family, contribution in sums.items():
-        shown = next((concept for concept in family if readings.get(concept) is not None), family[0])
-        found.append(Contributor(concept=shown, contribution=contribution, reading=readings.get(shown)))
+        shown = next((concept for concept in family if seen[concept] is not None), family[0])
+        found.append(Contributor(concept=shown, contribution=contribution, reading=seen[shown]))
     return tuple(sorted(found, key=lambda one: -abs(one.contribution)))

@@ -7,18 +7,17 @@ from datetime import UTC, date, datetime, time, tzinfo
 from typing import Literal
 
 from cds_hooks.response import Card, Coding, Link, OverrideReason, Source
-from features.concept import Concept
 from features.refusals import Reason
 from features.times import to_datetime
 from models.bundle import Band
 from models.words import Language, ModelWords
-from serving.assess import Assessment, Contributor
+from serving.assess import Assessment
+from serving.contributor_line import ContributorWriter
 from serving.runtime import Scored
-from serving.words import MINUS, CardWords, load_card_words
+from serving.words import CardWords, load_card_words
 
 MOST_RAISING, MOST_LOWERING = 3, 2
 LEAST_CONTRIBUTION = 0.05  # log-odds; below it nobody's estimate moved
-BAR_LENGTH = 5
 LONGEST_REFUSALS = 4
 
 HL7_REASONS = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
@@ -107,23 +106,35 @@ class _Writer:
         return "warning" if indicator == "critical" and not self.settings.show_critical else indicator
 
     def _detail(self, scored: Scored) -> Iterator[str]:
-        parts = {"event": self.model.event, "horizon": self.model.horizon}
         band = self.assessment.served.bundle.band_of(scored.probability)
         base = self.words.say(
             "base", comparison=self.model.comparison, percent=self.words.percent(self.manifest.base_rate)
         )
         yield " ".join(
             (
-                f"**{self.words.frequency(scored.probability, **parts)}**",
+                f"**{self._frequency(scored.probability)}**",
                 base,
                 self.words.say("band", band=self.words.word("bands", band.id)),
             )
         )
+        yield self._as_of()
         yield from self._explanation(scored)
-        yield from self._data_notes()
+        if self.assessment.absent:
+            yield self.words.say("absent", names=self.words.names(self._names(self.assessment.absent)))
+        yield from self._unused()
         yield self.words.say("limits", caveat=self.model.caveat)
         yield from self._performance(band)
-        yield self._as_of()
+
+    def _frequency(self, probability: float) -> str:
+        frequency = self.words.frequency(probability)
+        one = self.model.event_one if frequency.patients == 1 else None
+        return self.words.say(
+            frequency.key,
+            count=frequency.patients,
+            of=self.words.thousands(frequency.of),
+            event=one or self.model.event,
+            horizon=self.model.horizon,
+        )
 
     def _explanation(self, scored: Scored) -> Iterator[str]:
         if scored.contributions is None:
@@ -131,105 +142,36 @@ class _Writer:
             return
         moved = [one for one in self.assessment.contributors if abs(one.contribution) >= LEAST_CONTRIBUTION]
         largest = max((abs(one.contribution) for one in moved), default=1.0)
+        writer = ContributorWriter(
+            assessment=self.assessment, words=self.words, model=self.model, zone=self.settings.zone
+        )
         raising = [one for one in moved if one.contribution > 0][:MOST_RAISING]
         lowering = [one for one in moved if one.contribution < 0][:MOST_LOWERING]
         for title, contributors in (("raised", raising), ("lowered", lowering)):
             if contributors:
                 yield f"**{self.words.say(title)}**"
-                yield "\n".join(self._contributor(one, largest) for one in contributors)
-        yield self.words.say("no_cause")
+                yield "\n".join(writer.line(one, largest) for one in contributors)
+        yield self.words.say("no_cause" if moved else "nothing_moved")
 
-    def _contributor(self, contributor: Contributor, largest: float) -> str:
-        length = max(1, round(BAR_LENGTH * abs(contributor.contribution) / largest))
-        bar = "■" * length + "□" * (BAR_LENGTH - length)
-        concept = self._concept(contributor.concept)
-        facts = [f"**{concept.words[self.language].name}** {self._value(contributor, concept)}"]
-        facts.extend(self._circumstances(contributor, concept))
-        phrase = self._phrase(contributor, concept)
-        return f"- {bar} {', '.join(facts)}.{f' {phrase}' if phrase else ''}"
-
-    def _value(self, contributor: Contributor, concept: Concept) -> str:
-        reading = contributor.reading
-        if concept.kind in {"condition", "medication"}:
-            return self.words.say("not_recorded" if reading is None else "recorded")
-        if reading is None:
-            return self.words.say("not_measured")
-        if concept.id == "sex":
-            return self.words.say("male" if reading.value else "female")
-        if concept.id == "age":
-            years = int((self.assessment.index_time - reading.time) / (365.2425 * 86_400_000_000))
-            return self.words.say("years", count=years)
-        value = self.words.number(reading.value, concept.decimals)
-        unit = concept.words[self.language].unit
-        reference = self._reference(concept)
-        shown = f"{value} {unit}".rstrip()
-        if reference is None:
-            return shown
-        low, high = (self.words.number(bound, concept.decimals) for bound in reference)
-        return f"{shown} ({self.words.say('reference', low=low, high=high)})"
-
-    def _circumstances(self, contributor: Contributor, concept: Concept) -> Iterator[str]:
-        """Age and time of the sample, and the change against the value before it."""
-        reading, at, zone = contributor.reading, self.assessment.index_time, self.settings.zone
-        if reading is None or concept.kind == "demographic":
-            return
-        time = self.words.clock(reading.time, at, zone)
-        yield self.words.say("at_time", age=self.words.age(reading.time, at), time=time)
-        if concept.unit is None or reading.previous is None or reading.previous_time is None:
-            return
-        before = self.words.clock(reading.previous_time, at, zone)
-        change = self.words.number(reading.value - reading.previous, concept.decimals)
-        if float(change.replace(",", ".").replace(MINUS, "-")) == 0:
-            yield self.words.say("unchanged", time=before)
-        else:
-            signed = change if change.startswith(MINUS) else f"+{change}"
-            yield self.words.say("change", change=signed, time=before)
-
-    def _phrase(self, contributor: Contributor, concept: Concept) -> str | None:
-        phrase = self.model.phrases.get(concept.id)
-        if phrase is None or contributor.reading is None:
-            return None
-        reference = self._reference(concept)
-        if reference is not None and contributor.reading.value > reference[1]:
-            return phrase.high or phrase.other
-        if reference is not None and contributor.reading.value < reference[0]:
-            return phrase.low or phrase.other
-        return phrase.other
-
-    def _reference(self, concept: Concept) -> tuple[float, float] | None:
-        if concept.reference is None:
-            return None
-        sex: Literal["female", "male"] | None = None
-        if self.assessment.sex is not None:
-            sex = "male" if self.assessment.sex else "female"
-        return concept.reference.for_sex(sex)
-
-    def _data_notes(self) -> Iterator[str]:
-        """What was absent, too old or refused."""
-        if self.assessment.absent:
-            yield self.words.say("absent", names=self._names(self.assessment.absent))
+    def _unused(self) -> Iterator[str]:
+        """What was sent and not used: too old, or refused."""
         if self.assessment.stale:
-            names = [
-                f"{self._name(one.concept)} ({self.words.say('days', count=round(one.hours / 24))})"
-                for one in self.assessment.stale
-            ]
+            at = self.assessment.index_time
+            names = [f"{self._name(one.concept)} ({self.words.ago(one.time, at)})" for one in self.assessment.stale]
             yield self.words.say("stale", names=self.words.names(names))
-        refused = self._refused()
-        if refused:
-            yield self.words.say("refused", list=refused)
-
-    def _refused(self) -> str:
         counts: Counter[tuple[str | None, Reason]] = Counter()
         for refusal, count in self.assessment.refusals:
             if refusal.reason not in NOT_WORTH_SAYING:
                 counts[refusal.concept, refusal.reason] += count
-        notes = [
-            f"{count} × {f'{self._name(concept)}, ' if concept else ''}{self.words.word('refusals', reason)}"
-            for (concept, reason), count in counts.most_common()
-        ]
-        shown = "; ".join(notes[:LONGEST_REFUSALS])
-        more = len(notes) - LONGEST_REFUSALS
-        return self.words.say("and_more", names=shown, count=more) if more > 0 else shown
+        if counts:
+            # Another patient's data first, whatever the count: a mix-up is worse than a unit.
+            order = sorted(counts.items(), key=lambda item: (item[0][1] != Reason.OTHER_PATIENT, -item[1]))
+            notes = [self._refusal(concept, reason, count) for (concept, reason), count in order]
+            yield self.words.say("refused", list=self.words.names(notes, most=LONGEST_REFUSALS, separator="; "))
+
+    def _refusal(self, concept: str | None, reason: Reason, count: int) -> str:
+        words = self.words.word("refusals", reason)
+        return f"{count} × {words}" if concept is None else f"{count} × {self._name(concept)} ({words})"
 
     def _performance(self, band: Band) -> Iterator[str]:
         """One line on how good an alarm is; of the card's own band, or of the first where alarms begin."""
@@ -239,15 +181,20 @@ class _Writer:
             return
         shown = band if band.id in performance.bands else alarming[0]
         measured = performance.bands[shown.id]
-        needed = measured.number_needed_to_evaluate
+        parts = {
+            "threshold": self.words.percent(shown.lower_probability),
+            "validation": performance.validation,
+            "date": self.words.date(_noon(performance.validated)),
+        }
+        if measured.ppv is None or measured.sensitivity is None or measured.number_needed_to_evaluate is None:
+            yield self.words.say("performance_unknown", **parts)
+            return
         yield self.words.say(
             "performance",
-            threshold=self.words.percent(shown.lower_probability),
-            ppv=self.words.of_hundred(measured.ppv),
-            sensitivity=self.words.of_hundred(measured.sensitivity),
-            needed="–" if needed is None else f"{needed:.0f}",
-            validation=performance.validation,
-            date=self.words.date(_noon(performance.validated)),
+            ppv=round(100 * measured.ppv),
+            sensitivity=round(100 * measured.sensitivity),
+            needed=round(measured.number_needed_to_evaluate),
+            **parts,
         )
 
     def _as_of(self) -> str:
@@ -264,27 +211,24 @@ class _Writer:
             self.words.say(
                 "needed_all" if rule.at_least == len(rule.concepts) else "needed",
                 count=rule.at_least,
-                names=self._names(rule.concepts),
+                names=", ".join(self._names(rule.concepts)),
                 hours=f"{rule.within_hours:g}",
             )
             for rule in self.assessment.unmet
         ]
         if self.assessment.required_missing:
-            needed.append(self.words.say("needed_always", names=self._names(self.assessment.required_missing)))
+            needed.append(
+                self.words.say("needed_always", names=", ".join(self._names(self.assessment.required_missing)))
+            )
         yield "\n".join(f"- {line}" for line in needed)
-        refused = self._refused()
-        if refused:
-            yield self.words.say("refused", list=refused)
+        yield from self._unused()
         yield self._as_of()
 
-    def _names(self, concepts: tuple[str, ...]) -> str:
-        return self.words.names([self._name(concept) for concept in concepts])
+    def _names(self, concepts: tuple[str, ...]) -> list[str]:
+        return [self._name(concept) for concept in concepts]
 
     def _name(self, concept: str) -> str:
-        return self._concept(concept).words[self.language].name
-
-    def _concept(self, concept: str) -> Concept:
-        return self.assessment.served.converter.vocabulary.concept(concept)
+        return self.assessment.served.converter.vocabulary.concept(concept).words[self.language].name
 
 
 def _noon(day: str) -> datetime:

@@ -74,21 +74,31 @@ def _session(bundle: Bundle) -> onnxruntime.InferenceSession:
         session = onnxruntime.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises classes of its own that share no public parent
         raise BundleError(f"{bundle.path.name}/model.onnx: onnxruntime {onnxruntime.__version__}: {error}") from error
-    inputs = {node.name: node.shape[1:] for node in session.get_inputs()}
-    expected = {"features": [len(bundle.manifest.features)]}
-    if inputs != expected or {node.name for node in session.get_outputs()} != set(OUTPUTS):
-        raise BundleError(f"{bundle.path.name}/model.onnx: expected inputs {expected} and outputs {OUTPUTS}.")
+    width = len(bundle.manifest.features)
+    inputs = [(node.name, node.type, node.shape[1:]) for node in session.get_inputs()]
+    outputs = {node.name for node in session.get_outputs()}
+    if inputs != [("features", "tensor(float)", [width])] or outputs != set(OUTPUTS):
+        raise BundleError(
+            f"{bundle.path.name}/model.onnx: expected the input features float32[N, {width}] and the outputs "
+            f"{', '.join(OUTPUTS)}; got {inputs} and {', '.join(sorted(outputs))}."
+        )
     return session
 
 
 def _check_golden(scorer: Scorer) -> None:
     golden = scorer.bundle.golden
     found = scorer.run(golden.matrix)
-    expected = (golden.logit, golden.probability, golden.contributions, (golden.base_value,))
+    base_value = np.full(found[-1].shape, golden.base_value)  # once, or once per row
+    expected = (np.array(golden.logit), np.array(golden.probability), np.array(golden.contributions), base_value)
     for name, wanted, got in zip(OUTPUTS, expected, found, strict=True):
-        if not np.allclose(got, np.array(wanted, np.float32), rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE):
+        if not _agree(wanted, got):
             raise BundleError(
                 f"{scorer.bundle.path.name}: on this machine (onnxruntime {onnxruntime.__version__}) the graph's "
-                f"{name} "
-                "differs from the golden rows. Export it again, or use the version it was proved with."
+                f"{name} differs from the golden rows. Export it again, or use the version it was proved with."
             )
+
+
+def _agree(wanted: NDArray[np.float64], got: NDArray[np.float32]) -> bool:
+    if got.shape != wanted.shape or not got.size:
+        return False
+    return np.allclose(got, wanted, rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE)

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
 
-import msgspec
-
 from cds_hooks.discovery import ServiceDescription, ServiceRegistry
 from cds_hooks.errors import CdsHooksError, InvalidField, MissingData, Overloaded
 from cds_hooks.feedback import FeedbackEntry as Feedback
+from cds_hooks.outcome import encode_outcome
 from cds_hooks.prefetch import PrefetchReport, PrefetchStatus, check_prefetch
 from cds_hooks.request import CdsRequest
 from cds_hooks.response import Card, CdsResponse, encode_response
@@ -24,12 +23,18 @@ from features.times import microseconds, to_datetime
 from models.words import Language
 from serving.assess import AsOf, Assessment, ServedModel, assess
 from serving.cards import CardSettings, render
-from serving.journal import Journal, JournalError
+from serving.journal import Journal, JournalError, JournalRejected
 from serving.journal_entries import CallEntry, CardEntry, FeedbackEntry, float32_bytes
 from serving.locale import choose_language
 from serving.pseudonym import Pseudonyms
 
 CDS_HOOKS_VERSION = "2.0.1"
+
+# How a prefetch key can fail, as the client reads it.
+UNREADABLE = {
+    PrefetchStatus.OUTCOME: "sent as an OperationOutcome",
+    PrefetchStatus.INVALID: "sent as neither a resource nor a searchset",
+}
 
 _logger = logging.getLogger("bedside.services")
 
@@ -72,16 +77,19 @@ class BedsideServices:
             request=request,
             language=choose_language(headers.get("accept-language"), self.language),
         )
+        card_uuid = str(uuid4())
         try:
             served, now = self.models[service_id], microseconds(call.received_at)
             assessment = assess_request(served, request, now=now, as_of=self.as_of)
+            card = render(assessment, card_uuid=card_uuid, language=call.language, settings=self.cards)
+            body = encode_response(CdsResponse(cards=(card,)))
+            entry = call.answered(assessment, body, self.pseudonyms.of(request.patient_id))
         except CdsHooksError as error:
             await self._record(call.failed(error))
             raise
-        card_uuid = str(uuid4())
-        card = render(assessment, card_uuid=card_uuid, language=call.language, settings=self.cards)
-        body = encode_response(CdsResponse(cards=(card,)))
-        entry = call.answered(assessment, body, self.pseudonyms.of(request.patient_id))
+        except Exception:  # a fault of ours: the account has it too, and the router tells the client
+            await self._record(call.failed(CdsHooksError("The service failed.")))
+            raise
         await self._record(entry, CardEntry(card_uuid=card_uuid, call_id=call.call_id, indicator=card.indicator))
         _log_call(entry, card)
         return body
@@ -94,6 +102,8 @@ class BedsideServices:
     async def _record(self, *entries: CallEntry | CardEntry | FeedbackEntry) -> None:
         try:
             await self.journal.record(*entries)
+        except JournalRejected:
+            raise  # a fault of ours, and one that trying again does not mend: the router makes it a 500
         except JournalError as error:
             _logger.exception("journal write failed")
             raise Overloaded("Expected the journal to take this call; it could not. Try again later.") from error
@@ -174,7 +184,7 @@ class _Call:
             probability=None if scored is None else scored.probability,
             base_value=None if scored is None else scored.base_value,
             contributions=None if contributions is None else float32_bytes(contributions),
-            evidence=msgspec.to_builtins(assessment.contributors),
+            evidence=assessment.evidence,
         )
 
     def failed(self, error: CdsHooksError) -> CallEntry:
@@ -185,7 +195,7 @@ class _Call:
             status="error",
             http_status=error.status,
             duration_us=self._duration_us(),
-            response_body=b"",
+            response_body=encode_outcome(error),
             hook=self.request.hook,
             hook_instance=self.request.hook_instance,
             locale=self.language,
@@ -200,7 +210,7 @@ class _Call:
 def _check_complete(report: PrefetchReport) -> None:
     """Every key must be answered. One that is absent or failed is not "no data": a risk without it would be wrong."""
     faults = [f"{key} (not sent)" for key in report.absent]
-    faults += [f"{key} (sent as {report.values[key].status})" for key in report.failed]
+    faults += [f"{key} ({UNREADABLE[report.values[key].status]})" for key in report.failed]
     if faults:
         raise MissingData(
             f"Expected all prefetch keys of the discovery document; unusable: {', '.join(faults)}. "
@@ -230,18 +240,18 @@ def _check_pages(served: ServedModel, report: PrefetchReport, request: CdsReques
         (features.longest_lookback_hours(name) for name, kind in kinds.items() if kind == "observation"),
         default=math.inf,
     )
+    since = index_time - round(longest * MICROSECONDS_PER_HOUR) if math.isfinite(longest) else None
     for key in report.paged:
-        enough = (
-            key.startswith("observations")
-            and math.isfinite(longest)
-            and page_reaches(request.prefetch[key], index_time - round(longest * MICROSECONDS_PER_HOUR))
+        remedy = "Send"
+        if key.startswith("observations") and since is not None:
+            if page_reaches(request.prefetch[key], since):
+                continue
+            remedy = f"Send a page, newest first, that goes back {longest:g} h, or"
+        raise MissingData(
+            f"Expected all of the search result under {key}, got a page with a next link. "
+            f"{remedy} the whole result on one page.",
+            location=f"prefetch.{key}",
         )
-        if not enough:
-            raise MissingData(
-                f"Expected all of the search result, got a page with a next link that does not go back {longest:g} h. "
-                "Send a page that does, newest first, or the whole result.",
-                location=f"prefetch.{key}",
-            )
 
 
 def _feedback_entry(service_id: str, feedback: Feedback, received_at: datetime) -> FeedbackEntry:

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cds_hooks.cors import CorsPolicy
 from cds_hooks.router import BODY_LIMIT_BYTES
 from models.words import LANGUAGES, Language
-from serving.assess import AsOf
+from serving.assess import AS_OF, AsOf
 
 
 class SettingsError(ValueError):
@@ -42,20 +44,26 @@ class Settings:
     journal_url: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.public_url.startswith(("http://", "https://")) or self.public_url.endswith("/"):
+        if not _is_base_url(self.public_url):
             raise SettingsError(
-                f"public_url: expected http(s)://host without a slash at the end, got {self.public_url!r}."
+                f"public_url: expected http(s)://host[:port] without a slash at the end, got {self.public_url!r}."
             )
         if self.language not in LANGUAGES:
             raise SettingsError(f"language: expected one of {LANGUAGES}, got {self.language!r}.")
+        if self.as_of not in AS_OF:
+            raise SettingsError(f"as_of: expected one of {AS_OF}, got {self.as_of!r}.")
         try:
             ZoneInfo(self.zone_name)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a folder
             raise SettingsError(
                 f"zone_name: expected a time zone such as Europe/Berlin, got {self.zone_name!r}."
             ) from error
         if self.body_limit_bytes < 1:
             raise SettingsError(f"body_limit_bytes: expected 1 or more, got {self.body_limit_bytes}.")
+        try:
+            CorsPolicy(origins=self.cors_origins)
+        except ValueError as error:
+            raise SettingsError(f"cors_origins: {error}") from error
 
     @property
     def zone(self) -> ZoneInfo:
@@ -66,3 +74,17 @@ class Settings:
     def journal(self) -> str:
         """The journal's URL."""
         return self.journal_url or f"sqlite:///{(self.state / 'journal.db').resolve()}"
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:  # brackets that do not close
+        return False
+    return (
+        known
+        and not (parts.query or parts.fragment or url.endswith(("/", "?", "#")))
+        and url.isprintable()
+        and " " not in url
+    )

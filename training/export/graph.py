@@ -20,8 +20,8 @@ from training.export.linear import LinearModel, add_linear, read_linear
 from training.export.scoring import add_tree_score
 from training.export.trees import TreeEnsemble, base_value, leaf_games
 
-# Pinned: what ONNX Runtime 1.17 and later read. Opset 18 has the ScatterElements used here, ai.onnx.ml 3 the
-# double-precision TreeEnsembleRegressor.
+# Pinned: the oldest with what is used. Opset 18 has Shape's slice, ReduceSum by input and ScatterElements that adds;
+# ai.onnx.ml 3 has the TreeEnsembleRegressor in double precision.
 ONNX_OPSET = 18
 ONNX_ML_OPSET = 3
 ONNX_IR_VERSION = 9
@@ -52,7 +52,7 @@ def export(
     """The serialised ONNX model of a fitted binary estimator.
 
     Input `features` float32[N, F], NaN = missing. Outputs `logit` float32[N] (calibrated), `probability` float32[N],
-    `contributions` float32[N, F], `base_value` float32[1]. Run batches in chunks of about 16 rows: the explanation
+    `contributions` float32[N, F], `base_value` float32[1]. Run batches in chunks of about 8 rows: the explanation
     holds rows x leaves x path features x quadrature nodes in memory.
 
     Args:

@@ -4,6 +4,7 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from tests.training.export.examples import cohort, exported, trained
@@ -48,6 +49,17 @@ def test_a_batch_gives_what_single_rows_give() -> None:
     singles = [session.run(None, {"features": rows[at : at + 1]}) for at in range(40)]
     for column, output in enumerate(batch[:3]):
         np.testing.assert_allclose(output, np.concatenate([single[column] for single in singles]), atol=1e-7)
+
+
+def test_a_runtime_that_folds_no_constants_gives_the_same() -> None:
+    rows, labels = cohort()
+    graph = exported(trained(rows, labels), 5)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    expected = open_session(graph).run(None, {"features": rows[:20]})
+    for output, same in zip(plain.run(None, {"features": rows[:20]}), expected, strict=True):
+        np.testing.assert_allclose(output, same, atol=1e-6)
 
 
 def test_an_empty_batch_gives_empty_outputs() -> None:

@@ -1,0 +1,49 @@
+# `make` lists what there is. Every target makes the virtual environment that it needs.
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# Names, versions and hashes, for every platform; versions that still fit are kept.
+LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --extra build --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lock bench docs release-sepsis clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(INSTALLED) ## the whole line: synthetic FHIR, a trained model, a server, three cards
+	$(BIN)/bedside demo
+
+test: $(INSTALLED) ## all tests
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## lint, types, floors, and the lock in step with pyproject.toml
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cp requirements.lock $(VENV)/requirements.check
+	$(LOCK) --output-file $(VENV)/requirements.check
+	diff requirements.lock $(VENV)/requirements.check
+
+lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml
+	$(LOCK) --output-file requirements.lock
+
+bench: $(INSTALLED) ## the measurements that the README quotes
+	$(BIN)/python -m benchmarks.call
+	$(BIN)/python -m benchmarks.kernel
+	$(BIN)/python -m benchmarks.explain
+
+release-sepsis: $(INSTALLED) ## train the released sepsis model: make release-sepsis DATA=path/to/physionet2019
+	$(BIN)/bedside train sepsis --data physionet2019:$(DATA) --output models/sepsis/bundle --compare
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .bedside

@@ -1,0 +1,53 @@
+"""Matching: which concepts of a vocabulary a CodeableConcept names; each coding is looked up once."""
+
+from collections.abc import Sequence
+
+from features import fhir
+from features.concept import Concept, Kind, Vocabulary, load_vocabulary
+
+# FHIR's vital signs profile codes a pulse oximeter's reading as arterial saturation (2708-6) *and* as pulse oximetry
+# (59408-5): the first concept gives way where a code of the second is there too, whether or not that one is read.
+YIELDS_TO = {"sao2": "spo2"}
+
+Match = tuple[Concept, str]
+"""A concept, and the code under which it was recorded."""
+
+
+class Matcher:
+    """Finds concepts by system and code, both exactly; for one reader, whose codings it remembers."""
+
+    __slots__ = ("_found", "_vocabulary")
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._found: dict[tuple[str | None, str | None, Kind], tuple[Match, ...]] = {}
+
+    def match(self, code: fhir.CodeableConcept, kind: Kind) -> Sequence[Match]:
+        """The concepts of a kind that the codings name, each once; the more specific one where two would be one."""
+        if len(code.coding) == 1:
+            return self._match_coding(code.coding[0], kind)
+        matches: dict[str, Match] = {}
+        for coding in code.coding:
+            for match in self._match_coding(coding, kind):
+                matches.setdefault(match[0].id, match)
+        return [match for name, match in matches.items() if not _yields(name, code)]
+
+    def _match_coding(self, coding: fhir.Coding, kind: Kind) -> tuple[Match, ...]:
+        key = (coding.system, coding.code, kind)
+        found = self._found.get(key)
+        if found is None:
+            concepts = self._vocabulary.lookup(coding.system, coding.code) if coding.system and coding.code else ()
+            found = tuple((concept, coding.code or "") for concept in concepts if concept.kind == kind)
+            self._found[key] = found
+        return found
+
+
+def _yields(name: str, code: fhir.CodeableConcept) -> bool:
+    """Whether a concept gives way to a more specific one that is coded beside it.
+
+    Asked of the packaged vocabulary, not of the reader's: what an event means must not depend on what else is read.
+    """
+    if name not in YIELDS_TO:
+        return False
+    specific = load_vocabulary().concept(YIELDS_TO[name])
+    return any(specific.matches(coding.system or "", coding.code or "") for coding in code.coding)
