@@ -30,6 +30,9 @@ def serve(
     public_url: Annotated[str | None, typer.Option(help="Where clients reach the server; cards link to it.")] = None,
     bundle: Annotated[list[Path] | None, typer.Option(help="A bundle to serve beside the released ones.")] = None,
     cors_origin: Annotated[list[str] | None, typer.Option(help="Web origin that may call; default: any.")] = None,
+    journal_sync: Annotated[
+        str, typer.Option(help="full: commits wait for the disk; normal: for the system.")
+    ] = "full",
     state: State = STATE,
     language: Language = "en",
     timezone: Zone = "UTC",
@@ -53,6 +56,7 @@ def serve(
                 zone_name=timezone,
                 as_of=as_of,  # type: ignore[arg-type]  # Settings checks it
                 cors_origins=tuple(cors_origin or ("*",)),
+                journal_sync=journal_sync,  # type: ignore[arg-type]  # Settings checks it
             )
         )
     except (BundleError, SettingsError, JournalError, LookupError) as error:
@@ -178,3 +182,7 @@ def _fail(error: Exception | str) -> NoReturn:
     """Say what is wrong and end with a non-zero status."""
     Console(stderr=True).print(f"bedside: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+LONGEST_LOOKBACK_HOURS = 150 * 8_766.0  # longer than any life: what looks back further means all of the past
+
 
 class Aggregation(StrEnum):
     """How the events of one concept in a window become one number. Without events: NaN, unless said otherwise."""
@@ -40,9 +42,10 @@ class Aggregate:
     lookback_hours: float | None = None
 
     def __post_init__(self) -> None:
-        if self.lookback_hours is not None and not (math.isfinite(self.lookback_hours) and self.lookback_hours > 0):
+        if self.lookback_hours is not None and not 0 < self.lookback_hours <= LONGEST_LOOKBACK_HOURS:
             raise ValueError(
-                f"Feature of {self.concept}: expected lookback_hours above 0 or None, got {self.lookback_hours}."
+                f"Feature of {self.concept}: expected lookback_hours above 0 and up to {LONGEST_LOOKBACK_HOURS:g}, "
+                f"or None for all of the past, got {self.lookback_hours}."
             )
 
     @property

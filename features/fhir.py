@@ -293,5 +293,7 @@ def _raw_entries(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[msgsp
 
 def _where(error: Exception, resource_type: str | None) -> str:
     """The resource type and the path that msgspec names; never the text around it, which may hold a value."""
+    if resource_type is None:
+        return "JSON"
     _, found, path = str(error).rpartition(" - at `$")
-    return f"{resource_type or 'JSON'}{path.rstrip('`') if found else ''}"
+    return f"{resource_type}{path.rstrip('`') if found else ''}"

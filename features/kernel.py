@@ -3,27 +3,26 @@
 Every (concept, window) of every index time becomes one range [lo, hi) of the sorted events, found by binary
 search on one integer key, and every aggregation is a few array operations over all ranges at once.
 
-Memory: one chunk of `CHUNK_ROWS` index times needs about `CHUNK_ROWS × (3 × windows + features) × 8` bytes
-beside the events, one int64 key per event, and the result.
+Memory: one chunk of `CHUNK_ROWS` index times needs about `CHUNK_ROWS × 4 × (windows + aggregates) × 8` bytes
+beside the events, a copy of the events with one int64 key each, and the result.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.aggregations import AGGREGATIONS, Column, Floats, Ints, Ranges, expand, reduce
 from features.events import MICROSECONDS_PER_HOUR, Events
-from features.feature import Aggregate, Aggregation, Difference, FeatureSet, Ratio, operands
+from features.feature import Aggregate, Difference, FeatureSet, Ratio, operands
 
 CHUNK_ROWS = 16_384
-HOURS_PER_YEAR = 8_766.0  # 365.25 days
 KEY_LIMIT = 2**62  # keys and the sums made of them stay within int64
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Column = TypeVar("Column", NDArray[np.float64], NDArray[np.int64])
+Positions = NDArray[np.intp]
 
 
 def compute(events: Events, index_patients: Ints, index_times: Ints, features: FeatureSet) -> NDArray[np.float32]:
@@ -31,58 +30,62 @@ def compute(events: Events, index_patients: Ints, index_times: Ints, features: F
     return Kernel(features).compute(events, index_patients, index_times)
 
 
-class Ranges(NamedTuple):
-    """Per window [W] and index time [N] the events lo ≤ i < hi of the columns `time` and `value`."""
+class Step(NamedTuple):
+    """Neighbouring rows of aggregates that one function fills."""
 
-    lo: Ints
-    hi: Ints
-    time: Ints
-    value: Floats
-    at: Ints  # index times [N]
+    fill: Callable[[Ranges], Floats | Ints]
+    rows: slice
 
 
-class Derived(NamedTuple):
-    """A column made of two others."""
+class Pairs(NamedTuple):
+    """Features made of two aggregates: their columns, and the rows of the first and second aggregates."""
 
-    column: int
-    first: int
-    second: int
-    is_ratio: bool
+    columns: Positions
+    first: Positions
+    second: Positions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """A feature set, compiled: which windows to search and which aggregation fills which column."""
+    """A feature set, compiled: which windows to search, which function fills which row, and what becomes of the rows.
+
+    Rows are the aggregates that the features are made of, each once, sorted by aggregation.
+    """
 
     features: FeatureSet
     concepts: tuple[str, ...]
-    window_concepts: NDArray[np.intp]  # [W], into concepts
+    window_concepts: Positions  # [W], into concepts
     window_lookbacks: Ints  # [W], microseconds; -1: all of the past
-    plan: tuple[tuple[Aggregation, NDArray[np.intp], NDArray[np.intp]], ...]  # aggregation, windows, columns
-    derived: tuple[Derived, ...]
-    width: int  # columns of the working matrix: the features, then operands that are no features themselves
+    row_windows: Positions  # [R], into windows
+    row_needs: Ints  # [R, 1], how many events make the number
+    steps: tuple[Step, ...]
+    plain: tuple[Positions, Positions]  # columns that are aggregates, and their rows
+    ratios: Pairs
+    differences: Pairs
 
     def __init__(self, features: FeatureSet) -> None:
-        parts: dict[Aggregate, int] = {f: i for i, f in enumerate(features) if isinstance(f, Aggregate)}
-        for part in (part for feature in features for part in operands(feature)):
-            parts.setdefault(part, len(features) + sum(column >= len(features) for column in parts.values()))
+        order = list(AGGREGATIONS)
+        parts = dict.fromkeys(part for feature in features for part in operands(feature))
+        rows = {part: i for i, part in enumerate(sorted(parts, key=lambda part: order.index(part.aggregation)))}
         windows: dict[tuple[str, float | None], int] = {}
-        columns: dict[Aggregation, list[tuple[int, int]]] = {}
-        for part, column in parts.items():
-            window = windows.setdefault((part.concept, part.lookback_hours), len(windows))
-            columns.setdefault(part.aggregation, []).append((window, column))
-        set_ = object.__setattr__
-        set_(self, "features", features)
-        set_(self, "concepts", features.concepts)
-        set_(
-            self,
-            "window_concepts",
-            np.array([self.concepts.index(concept) for concept, _ in windows], np.intp),
-        )
-        set_(self, "window_lookbacks", np.array([_microseconds(hours) for _, hours in windows], np.int64))
-        set_(self, "plan", tuple((kind, *np.array(pairs, np.intp).T) for kind, pairs in columns.items()))
-        set_(self, "derived", tuple(_derived(features, parts)))
-        set_(self, "width", 1 + max(len(features) - 1, *parts.values()))
+        row_windows = [windows.setdefault((part.concept, part.lookback_hours), len(windows)) for part in rows]
+        concepts = features.concepts
+        lookbacks = [_microseconds(hours) for _, hours in windows]
+        columns = [(column, rows[part]) for column, part in enumerate(features) if isinstance(part, Aggregate)]
+        compiled = {
+            "features": features,
+            "concepts": concepts,
+            "window_concepts": np.array([concepts.index(concept) for concept, _ in windows], np.intp),
+            "window_lookbacks": np.array(lookbacks, np.int64),
+            "row_windows": np.array(row_windows, np.intp),
+            "row_needs": np.array([[AGGREGATIONS[part.aggregation].needs] for part in rows], np.int64),
+            "steps": tuple(_steps(rows)),
+            "plain": tuple(np.array(columns, np.intp).reshape(-1, 2).T),
+            "ratios": _pairs(features, rows, Ratio),
+            "differences": _pairs(features, rows, Difference),
+        }
+        for name, value in compiled.items():
+            object.__setattr__(self, name, value)
 
     def compute(self, events: Events, index_patients: Ints, index_times: Ints) -> NDArray[np.float32]:
         """Compute the features of each index time from the events known by then.
@@ -99,7 +102,8 @@ class Kernel:
             float32[N, F] in the order of the feature set; NaN where there was nothing to compute from.
 
         Raises:
-            ValueError: the two index arrays differ in length, or a patient is not in the events.
+            ValueError: the two index arrays differ in length, a patient is not in the events, or the index times
+                lie thousands of years apart.
         """
         patients = np.asarray(index_patients, np.int64)
         times = np.asarray(index_times, np.int64)
@@ -114,8 +118,7 @@ class Kernel:
             raise ValueError(f"Expected index_patients in 0..{len(events.patients) - 1}; one is outside.")
         order = np.lexsort((times, patients)) if len(times) > 1 else np.zeros(1, np.intp)
         for search in self._searches(events, patients[order], times[order]):
-            rows = order[search.rows]
-            result[rows] = self._matrix(search.ranges(self.window_lookbacks), len(rows))
+            result[order[search.rows]] = self._matrix(search.ranges(self.window_lookbacks)).T
         return result
 
     def _searches(self, events: Events, patients: Ints, times: Ints) -> Iterator["_Search"]:
@@ -123,7 +126,12 @@ class Kernel:
         place = {name: i for i, name in enumerate(events.concepts)}
         concepts = np.array([place.get(name, -1) for name in self.concepts], np.int64)[self.window_concepts]
         clock = _Clock.of(events, times, int(self.window_lookbacks.max()))
-        block = max(1, KEY_LIMIT // (clock.span * (len(events.concepts) + 1)))
+        block = KEY_LIMIT // (clock.span * (len(events.concepts) + 1))
+        if block < 1:
+            raise ValueError(
+                f"Expected index times and lookbacks that span centuries at most, got {clock.span} steps "
+                f"of {clock.microseconds} µs; look for a wrong index time."
+            )
         start = 0
         while start < len(times):
             first = int(patients[start])
@@ -134,33 +142,42 @@ class Kernel:
                 yield _Search(keyed, concepts, rows, patients[rows], times[rows])
             start = stop
 
-    def _matrix(self, ranges: Ranges, rows: int) -> NDArray[np.float32]:
-        work = np.empty((self.width, rows), np.float64)
-        for aggregation, windows, columns in self.plan:
-            chosen = ranges._replace(lo=ranges.lo[windows], hi=ranges.hi[windows])
-            work[columns] = AGGREGATIONS[aggregation](chosen)
-        for column, first, second, is_ratio in self.derived:
-            if is_ratio:
-                denominator = np.where(work[second] == 0, np.nan, work[second])
-                work[column] = work[first] / denominator
-            else:
-                work[column] = work[first] - work[second]
-        return work[: len(self.features)].T.astype(np.float32)
+    def _matrix(self, windows: Ranges) -> Floats:
+        """The features [F, N]."""
+        ranges = windows._replace(bounds=windows.bounds[self.row_windows])
+        work = np.empty((len(self.row_windows), len(ranges.at)), np.float64)
+        for fill, rows in self.steps:
+            work[rows] = fill(ranges._replace(bounds=ranges.bounds[rows]))
+        np.copyto(work, np.nan, where=ranges.size < self.row_needs)
+        matrix = np.empty((len(self.features), len(ranges.at)), np.float64)
+        columns, rows_of = self.plain
+        matrix[columns] = work[rows_of]
+        if len(self.ratios.columns):
+            denominator = work[self.ratios.second]
+            denominator[denominator == 0] = np.nan
+            matrix[self.ratios.columns] = work[self.ratios.first] / denominator
+        if len(self.differences.columns):
+            matrix[self.differences.columns] = work[self.differences.first] - work[self.differences.second]
+        return matrix
 
 
 def _microseconds(hours: float | None) -> int:
     return -1 if hours is None else round(hours * MICROSECONDS_PER_HOUR)
 
 
-def _derived(features: FeatureSet, parts: dict[Aggregate, int]) -> Iterator[Derived]:
-    for column, feature in enumerate(features):
-        match feature:
-            case Ratio(numerator=first, denominator=second):
-                yield Derived(column, parts[first], parts[second], is_ratio=True)
-            case Difference(minuend=first, subtrahend=second):
-                yield Derived(column, parts[first], parts[second], is_ratio=False)
-            case Aggregate():
-                continue
+def _steps(rows: dict[Aggregate, int]) -> Iterator[Step]:
+    for aggregation, group in groupby(rows, key=lambda part: part.aggregation):
+        numbers = [rows[part] for part in group]
+        yield Step(AGGREGATIONS[aggregation].fill, slice(numbers[0], numbers[-1] + 1))
+
+
+def _pairs(features: FeatureSet, rows: dict[Aggregate, int], kind: type[Ratio | Difference]) -> Pairs:
+    found = [
+        (column, *(rows[part] for part in operands(feature)))
+        for column, feature in enumerate(features)
+        if isinstance(feature, kind)
+    ]
+    return Pairs(*np.array(found, np.intp).reshape(-1, 3).T)
 
 
 class _Clock(NamedTuple):
@@ -181,12 +198,13 @@ class _Clock(NamedTuple):
         return cls(origin, tick, (int(times.max()) - origin) // tick + 3)
 
     def ticks(self, times: Ints) -> Ints:
-        clipped: Ints = np.clip((times - self.origin) // self.microseconds + 1, 0, self.span - 1)
+        passed = (times - self.origin) // self.microseconds + 1
+        clipped: Ints = np.minimum(np.maximum(passed, 0), self.span - 1)
         return clipped
 
 
 class _Keyed(NamedTuple):
-    """The events of a block of patients with their sorted search keys."""
+    """The events of a block of patients with their sorted search keys; the columns as in `Ranges`."""
 
     key: Ints
     time: Ints
@@ -204,22 +222,28 @@ class _Keyed(NamedTuple):
 
 def _keyed(events: Events, clock: _Clock, first: int, patients: int) -> _Keyed:
     every = slice(None) if patients == len(events.patients) else _of_patients(events, first, patients)
+    time = events.time[every]
     keyed = _Keyed(
-        np.empty(0, np.int64),
-        events.time[every],
-        events.known[every],
-        events.value[every],
-        clock,
-        first,
-        patients,
-        events.has_late,
+        key=np.empty(0, np.int64),
+        time=_one_longer(time),
+        known=_one_longer(events.known[every]),
+        value=_one_longer(events.value[every]),
+        clock=clock,
+        first_patient=first,
+        patients=patients,
+        has_late=events.has_late,
     )
     base = keyed.base(events.concept[every].astype(np.int64), events.patient[every].astype(np.int64))
-    return keyed._replace(key=base + clock.ticks(keyed.time))
+    return keyed._replace(key=base + clock.ticks(time))
 
 
 def _of_patients(events: Events, first: int, patients: int) -> NDArray[np.intp]:
     return np.flatnonzero((events.patient >= first) & (events.patient < first + patients))
+
+
+def _one_longer(*columns: Column) -> Column:
+    longer: Column = np.concatenate((*columns, np.zeros(1, columns[0].dtype)))
+    return longer
 
 
 class _Search(NamedTuple):
@@ -232,15 +256,15 @@ class _Search(NamedTuple):
     times: Ints
 
     def ranges(self, lookbacks: Ints) -> Ranges:
-        base = self.events.base(self.concepts[:, None], self.patients[None, :])
+        base = self.events.base(self.concepts[:, None], self.patients)
         ticks = self.events.clock.ticks
-        until = base + ticks(self.times)[None, :]
+        sought = np.empty((len(lookbacks), len(self.times), 2), np.int64)
         # A window starts after index time − lookback; one without limit starts before the patient's first tick.
-        earliest = ticks(self.times[None, :] - lookbacks[:, None])
-        since = base + np.where(lookbacks[:, None] < 0, -1, earliest)
-        found = np.searchsorted(self.events.key, np.concatenate((since, until)), side="right")
-        lo, hi = found[: len(lookbacks)], found[len(lookbacks) :]
-        ranges = Ranges(lo, hi, self.events.time, self.events.value, self.times)
+        earliest = ticks(self.times - lookbacks[:, None])
+        sought[..., 0] = base + np.where(lookbacks[:, None] < 0, -1, earliest)
+        sought[..., 1] = base + ticks(self.times)
+        bounds = np.searchsorted(self.events.key, sought, side="right")
+        ranges = Ranges(bounds, self.events.time, self.events.value, self.times, len(self.events.value))
         return _without_unknown(ranges, self.events.known) if self.events.has_late else ranges
 
 
@@ -249,119 +273,21 @@ def _without_unknown(ranges: Ranges, known: Ints) -> Ranges:
 
     Ranges that hold such an event are copied without it behind the columns, and point there instead.
     """
-    window, row = np.nonzero(_reduce(np.maximum, ranges, known) > np.broadcast_to(ranges.at, ranges.lo.shape))
+    if known[:-1].max(initial=ranges.at.min()) <= ranges.at.min():
+        return ranges
+    window, row = np.nonzero((ranges.size > 0) & (reduce(np.maximum, ranges, known) > ranges.at))
     if not len(row):
         return ranges
-    lo, hi = ranges.lo[window, row], ranges.hi[window, row]
-    event, owner = _expand(lo, hi)
+    lo, hi = ranges.bounds[window, row].T
+    event, owner = expand(lo, hi)
     seen = known[event] <= ranges.at[row[owner]]
-    stop = len(ranges.value) + np.cumsum(np.bincount(owner[seen], minlength=len(row)))
-    new_lo, new_hi = ranges.lo.copy(), ranges.hi.copy()
-    new_lo[window, row] = np.concatenate(([len(ranges.value)], stop[:-1]))
-    new_hi[window, row] = stop
+    start = len(ranges.value)
+    stop = start + np.cumsum(np.bincount(owner[seen], minlength=len(row)))
+    bounds = ranges.bounds.copy()
+    bounds[window, row, 0] = np.concatenate(([start], stop[:-1]))
+    bounds[window, row, 1] = stop
     return ranges._replace(
-        lo=new_lo,
-        hi=new_hi,
-        time=np.concatenate((ranges.time, ranges.time[event[seen]])),
-        value=np.concatenate((ranges.value, ranges.value[event[seen]])),
+        bounds=bounds,
+        time=_one_longer(ranges.time, ranges.time[event[seen]]),
+        value=_one_longer(ranges.value, ranges.value[event[seen]]),
     )
-
-
-def _expand(lo: Ints, hi: Ints) -> tuple[Ints, Ints]:
-    """All event positions of the ranges, one behind the other, and which range each belongs to."""
-    lengths = hi - lo
-    owner = np.repeat(np.arange(len(lo)), lengths)
-    start = np.cumsum(lengths) - lengths
-    return np.arange(len(owner)) - np.repeat(start - lo, lengths), owner
-
-
-def _reduce(operation: np.ufunc, ranges: Ranges, column: Column) -> Column:
-    """The operation over each range of a column; meaningless where a range is empty."""
-    bounds = np.stack((ranges.lo, ranges.hi), axis=-1).ravel()
-    padded = np.append(column, column.dtype.type(0))  # so that hi = len(column) is a valid position
-    reduced: Column = operation.reduceat(padded, bounds)[::2].reshape(ranges.lo.shape)
-    return reduced
-
-
-def _where_any(ranges: Ranges, numbers: NDArray[np.float64], *, at_least: int = 1) -> Floats:
-    return np.where(ranges.hi - ranges.lo >= at_least, numbers, np.nan)
-
-
-def _take(column: Column, positions: Ints) -> Column:
-    if not len(column):
-        return np.zeros(positions.shape, column.dtype)
-    taken: Column = np.take(column, positions, mode="clip")
-    return taken
-
-
-def _last(ranges: Ranges) -> Floats:
-    return _where_any(ranges, _take(ranges.value, ranges.hi - 1))
-
-
-def _first(ranges: Ranges) -> Floats:
-    return _where_any(ranges, _take(ranges.value, ranges.lo))
-
-
-def _sum(ranges: Ranges) -> Floats:
-    return _where_any(ranges, _reduce(np.add, ranges, ranges.value))
-
-
-def _count(ranges: Ranges) -> Floats:
-    return (ranges.hi - ranges.lo).astype(np.float64)
-
-
-def _hours_covered(ranges: Ranges) -> Floats:
-    """Unlike a count, the same whether a monitor charts every minute or a table holds one value an hour."""
-    hour = ranges.time // MICROSECONDS_PER_HOUR
-    changes = np.zeros(len(hour), np.int64)
-    np.cumsum(hour[1:] != hour[:-1], out=changes[1:])
-    within = _take(changes, ranges.hi - 1) - _take(changes, ranges.lo)
-    return np.where(ranges.hi > ranges.lo, within + 1.0, 0.0)
-
-
-def _delta(ranges: Ranges) -> Floats:
-    change = _take(ranges.value, ranges.hi - 1) - _take(ranges.value, ranges.lo)
-    return _where_any(ranges, change, at_least=2)
-
-
-def _hours_since(ranges: Ranges) -> Floats:
-    return _where_any(ranges, (ranges.at - _take(ranges.time, ranges.hi - 1)) / MICROSECONDS_PER_HOUR)
-
-
-def _slope(ranges: Ranges) -> Floats:
-    """Least squares around the means, in hours before the index time: exact enough at any date."""
-    lo, hi = ranges.lo.ravel(), ranges.hi.ravel()
-    event, owner = _expand(lo, hi)
-    at = np.broadcast_to(ranges.at, ranges.lo.shape).ravel()
-    hours = (ranges.time[event] - at[owner]) / MICROSECONDS_PER_HOUR
-    counts = np.maximum(hi - lo, 1)
-
-    def total(numbers: Floats) -> Floats:
-        return np.bincount(owner, numbers, minlength=len(lo)).astype(np.float64)
-
-    hours -= (total(hours) / counts)[owner]
-    values = ranges.value[event]
-    values -= (total(values) / counts)[owner]
-    spread = total(hours * hours)
-    # Decided on the times themselves: rounding around a mean can make a spread out of equal times.
-    distinct = _take(ranges.time, hi - 1) > _take(ranges.time, lo)
-    spread[~(distinct & (hi > lo))] = np.nan
-    slope: Floats = (total(hours * values) / spread).reshape(ranges.lo.shape)
-    return slope
-
-
-AGGREGATIONS: dict[Aggregation, Callable[[Ranges], Floats]] = {
-    Aggregation.LAST: _last,
-    Aggregation.FIRST: _first,
-    Aggregation.MIN: lambda ranges: _where_any(ranges, _reduce(np.minimum, ranges, ranges.value)),
-    Aggregation.MAX: lambda ranges: _where_any(ranges, _reduce(np.maximum, ranges, ranges.value)),
-    Aggregation.SUM: _sum,
-    Aggregation.MEAN: lambda ranges: _sum(ranges) / np.maximum(ranges.hi - ranges.lo, 1),
-    Aggregation.COUNT: _count,
-    Aggregation.HOURS_COVERED: _hours_covered,
-    Aggregation.DELTA: _delta,
-    Aggregation.SLOPE: _slope,
-    Aggregation.HOURS_SINCE: _hours_since,
-    Aggregation.YEARS_SINCE: lambda ranges: _hours_since(ranges) / HOURS_PER_YEAR,
-    Aggregation.PRESENT: lambda ranges: (ranges.hi > ranges.lo).astype(np.float64),
-}

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from features import fhir
 from features.concept import Concept, Kind, Vocabulary, load_vocabulary
 
-# FHIR's vital signs profile codes a pulse oximeter's reading as arterial saturation (2708-6) *and* as pulse oximetry
-# (59408-5): the first concept gives way where a code of the second is there too, whether or not that one is read.
+# A pulse oximeter's reading (59408-5) may carry a code for the saturation of blood as well (20564-1): that concept
+# gives way where a code of the more specific one is there too, whether or not the latter is read.
 YIELDS_TO = {"sao2": "spo2"}
 
 Match = tuple[Concept, str]

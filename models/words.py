@@ -64,10 +64,13 @@ def load_words(package: str) -> dict[Language, ModelWords]:
     """Read models/<package>/words.toml.
 
     Raises:
-        WordsError: a language or a field is missing, or there is one that is not known.
+        WordsError: there is no such file, a language or a field is missing, or there is one that is not known.
     """
-    text = resources.files("models").joinpath(package, "words.toml").read_text(encoding="utf-8")
-    tables = tomllib.loads(text)
+    try:
+        text = resources.files("models").joinpath(package, "words.toml").read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise WordsError(f"{package}/words.toml: {getattr(error, 'strerror', None) or error}.") from error
     version = tables.pop("version", None)
     if set(tables) != set(LANGUAGES) or not isinstance(version, str):
         raise WordsError(f"{package}/words.toml: expected a version and the tables {LANGUAGES}, got {sorted(tables)}.")

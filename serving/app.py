@@ -52,7 +52,9 @@ def create_app(settings: Settings) -> FastAPI:
     settings.state.mkdir(parents=True, exist_ok=True)
     pseudonyms = Pseudonyms(key=load_or_create_key(settings.state / "pseudonym.key"))
     with ExitStack() as stack:  # the journal has a thread and a file: left to nobody if something fails below
-        journal = stack.enter_context(Journal.open(settings.journal))
+        journal = stack.enter_context(
+            Journal.open(settings.journal, synchronous="FULL" if settings.journal_sync == "full" else "NORMAL")
+        )
         services = BedsideServices(
             models={service_id: model for service_id, (model, _) in served.items()},
             journal=journal,

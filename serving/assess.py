@@ -275,12 +275,12 @@ def _reading(events: Events, patient: int, concept: str, at: int) -> Reading | N
     times, values = events.series(patient, concept, at=at)
     if not len(times):
         return None
-    before = len(times) > 1
+    before = int(np.searchsorted(times, times[-1])) - 1  # of the same time there may be several
     return Reading(
         value=float(values[-1]),
         time=int(times[-1]),
-        previous=float(values[-2]) if before else None,
-        previous_time=int(times[-2]) if before else None,
+        previous=float(values[before]) if before >= 0 else None,
+        previous_time=int(times[before]) if before >= 0 else None,
     )
 
 

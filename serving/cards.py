@@ -161,7 +161,8 @@ class _Writer:
             yield self.words.say("stale", names=self.words.names(names))
         counts: Counter[tuple[str | None, Reason]] = Counter()
         for refusal, count in self.assessment.refusals:
-            if refusal.reason not in NOT_WORTH_SAYING:
+            is_absent = refusal.reason == Reason.VALUE_MISSING and refusal.concept in self.assessment.absent
+            if refusal.reason not in NOT_WORTH_SAYING and not is_absent:  # what is absent was said already
                 counts[refusal.concept, refusal.reason] += count
         if counts:
             # Another patient's data first, whatever the count: a mix-up is worse than a unit.

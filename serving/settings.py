@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -30,6 +31,8 @@ class Settings:
         cors_origins: web pages that may call from a browser.
         body_limit_bytes: largest request taken.
         journal_url: SQLAlchemy URL; by default a SQLite file in `state`.
+        journal_sync: whether each commit waits for the disk (`full`: no card is lost from the account even if the
+            power fails) or for the operating system (`normal`: even if the process is killed).
     """
 
     state: Path
@@ -42,8 +45,11 @@ class Settings:
     cors_origins: tuple[str, ...] = ("*",)
     body_limit_bytes: int = BODY_LIMIT_BYTES
     journal_url: str | None = None
+    journal_sync: Literal["full", "normal"] = "full"
 
     def __post_init__(self) -> None:
+        if self.journal_sync not in {"full", "normal"}:
+            raise SettingsError(f"journal_sync: expected full or normal, got {self.journal_sync!r}.")
         if not _is_base_url(self.public_url):
             raise SettingsError(
                 f"public_url: expected http(s)://host[:port] without a slash at the end, got {self.public_url!r}."

@@ -35,8 +35,8 @@ from models.catalog import CatalogEntry
 from models.spec import MinimumData, ModelSpec, RiskBand, ThresholdRule
 from models.words import Language, ModelWords, Phrase
 from serving.assess import ServedModel, serve
-from training.export import GraphMetadata, export
 from training.export import Calibration as GraphCalibration
+from training.export import GraphMetadata, export
 from training.parity_rows import golden_of, reference_of
 
 DAY_HOURS, THREE_DAYS_HOURS, LIFE_HOURS = 24.0, 72.0, 50 * 8_766.0
@@ -122,7 +122,9 @@ WORDS: Mapping[Language, ModelWords] = {
         caveat="ob etwas zu tun ist.",
         names={},
         phrases={
-            "heart_rate": Phrase(high="Schneller Herzschlag, wie bei Schmerz oder Fieber.", low="Langsamer Herzschlag."),
+            "heart_rate": Phrase(
+                high="Schneller Herzschlag, wie bei Schmerz oder Fieber.", low="Langsamer Herzschlag."
+            ),
             "creatinine": Phrase(high="Kreatinin über dem Referenzbereich.", other="Kreatinin der letzten Tage."),
             "temperature": Phrase(low="Niedrige Temperatur."),
         },
@@ -163,6 +165,7 @@ def linear_graph(*, base: float = BASE_VALUE, leak: float = 0.0, features: str =
         constant("missing", np.resize(MISSING, width).tolist()),
         constant("base", [base]),
         constant("total", [base + leak]),
+        constant("one", [1.0]),
         numpy_helper.from_array(np.array([1], np.int64), "axis"),
     ]
     nodes = [
@@ -172,7 +175,11 @@ def linear_graph(*, base: float = BASE_VALUE, leak: float = 0.0, features: str =
         helper.make_node("Where", ["is_missing", "missing", "moved"], ["contributions"]),
         helper.make_node("ReduceSum", ["contributions", "axis"], ["sum"], keepdims=0),
         helper.make_node("Add", ["sum", "total"], ["logit"]),
-        helper.make_node("Sigmoid", ["logit"], ["probability"]),
+        # The runtime's own Sigmoid gives 0 for tiny risks.
+        helper.make_node("Neg", ["logit"], ["negated"]),
+        helper.make_node("Exp", ["negated"], ["odds_against"]),
+        helper.make_node("Add", ["odds_against", "one"], ["of"]),
+        helper.make_node("Reciprocal", ["of"], ["probability"]),
         helper.make_node("Identity", ["base"], ["base_value"]),
     ]
     shapes = {"logit": ["N"], "probability": ["N"], "contributions": ["N", width], "base_value": [1]}

@@ -117,5 +117,5 @@ def request(**fields: Any) -> Json:
     return _with(usual, fields)
 
 
-def _with(usual: Json, fields: Mapping[str, Any]) -> Json:
+def _with(usual: Json, fields: Json) -> Json:
     return {name: value for name, value in (usual | fields).items() if value is not None}

@@ -166,8 +166,8 @@ def _results(
         progress=progress,
     )
     comparisons = {"logistic baseline": out_of_fold(development, baseline, bands)}
-    for name, more in recipe.comparisons.items() if job.compare else ():
-        rows = make_rows(job.entry, development.dataset, more)
+    for name, comparison in recipe.comparisons.items() if job.compare else ():
+        rows = make_rows(job.entry, development.dataset, comparison.apply(job.entry.spec.features))
         found = _cross_validate_trees(job, recipe, rows, progress)
         comparisons[name] = out_of_fold(rows, found, choose_bands(job.entry.spec, rows, found.probabilities))
     return Results(main=main, comparisons=comparisons)

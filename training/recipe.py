@@ -3,10 +3,11 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from features.feature import Aggregate, Aggregation
+from features.feature import Aggregate, Aggregation, FeatureSet
 
 # What US rule HTI-1 (45 CFR 170.315(b)(11)(iv)(B)) and the EU AI Act (Art. 11 to 15) want told in words; the numbers
 # come from the run. Each must be there; "none", with the reason, is an answer.
@@ -32,6 +33,31 @@ class RecipeError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Another choice of features, measured beside the model and never released.
+
+    Attributes:
+        add: features behind the model's own.
+        drop: patterns of the ids of features to leave out, such as "*_hours_covered_168h".
+    """
+
+    add: tuple[Aggregate, ...] = ()
+    drop: tuple[str, ...] = ()
+
+    def apply(self, features: FeatureSet) -> FeatureSet:
+        """The features of the comparison.
+
+        Raises:
+            RecipeError: a pattern drops nothing.
+        """
+        for pattern in self.drop:
+            if not any(fnmatchcase(name, pattern) for name in features.ids):
+                raise RecipeError(f"[comparisons]: no feature has an id like {pattern!r}.")
+        kept = [one for one in features if not any(fnmatchcase(one.id, pattern) for pattern in self.drop)]
+        return FeatureSet((*kept, *self.add))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How to train.
 
@@ -41,7 +67,7 @@ class Recipe:
         folds: of the cross-validation, by patient.
         resamples: of patients, for the intervals.
         boosted_trees: LightGBM's parameters, by the names of its scikit-learn interface.
-        comparisons: features added for a comparison only, never released, by the comparison's name.
+        comparisons: by name.
         card: the words of the model card, all of `CARD_FIELDS`.
     """
 
@@ -51,7 +77,7 @@ class Recipe:
     resamples: int
     boosted_trees: Mapping[str, Any]
     card: Mapping[str, str]
-    comparisons: Mapping[str, tuple[Aggregate, ...]] = field(default_factory=dict)
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lacking = [name for name in CARD_FIELDS if not str(self.card.get(name, "")).strip()]
@@ -73,11 +99,13 @@ def load_recipe(folder: Path) -> Recipe:
         table = tomllib.loads((folder / "training.toml").read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{folder.name}/training.toml: {error}.") from error
-    comparisons = {
-        name: tuple(Aggregate(**{**one, "aggregation": Aggregation(one["aggregation"])}) for one in features)
-        for name, features in table.pop("comparisons", {}).items()
-    }
+    comparisons = {name: _comparison(one) for name, one in table.pop("comparisons", {}).items()}
     try:
         return Recipe(**table, comparisons=comparisons)
     except TypeError as error:
         raise RecipeError(f"{folder.name}/training.toml: {error}.") from error
+
+
+def _comparison(table: Mapping[str, Any]) -> Comparison:
+    added = (Aggregate(**{**one, "aggregation": Aggregation(one["aggregation"])}) for one in table.get("add", ()))
+    return Comparison(add=tuple(added), drop=tuple(table.get("drop", ())))

@@ -1,6 +1,5 @@
 """Rows: a data set at a model's index times, as the matrix and the labels that estimators learn from."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
@@ -47,13 +46,13 @@ def clinical_model(entry: CatalogEntry) -> ClinicalModel:
     return cast("ClinicalModel", import_module(f"models.{entry.spec.package}"))
 
 
-def make_rows(entry: CatalogEntry, dataset: Dataset, more: Sequence[Aggregate] = ()) -> Rows:
+def make_rows(entry: CatalogEntry, dataset: Dataset, features: FeatureSet | None = None) -> Rows:
     """Compute a model's cohort, labels and features on a data set.
 
     Args:
         entry: the model.
         dataset: the events.
-        more: features added behind the model's own, for a comparison.
+        features: for a comparison; by default the model's own.
 
     Raises:
         DatasetError: the cohort is empty or knows only one outcome.
@@ -64,11 +63,10 @@ def make_rows(entry: CatalogEntry, dataset: Dataset, more: Sequence[Aggregate] =
     if not labels.any() or labels.all():
         steps = ", ".join(f"{step.step}: {step.index_times}" for step in cohort.flow)
         raise DatasetError(f"{dataset.name}: expected index times with and without the target; {steps}.")
-    features = FeatureSet((*entry.spec.features, *more))
     return Rows(
         dataset=dataset,
         cohort=cohort,
-        matrix=compute(record.events, cohort.patients, cohort.times, features),
+        matrix=compute(record.events, cohort.patients, cohort.times, features or entry.spec.features),
         labels=labels,
         patients=cohort.patients,
         hours=cohort.times // MICROSECONDS_PER_HOUR,

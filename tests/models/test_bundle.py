@@ -63,7 +63,9 @@ DAMAGES = [
         )
         for name in sorted(FILES)
     ),
-    pytest.param(lambda path: (path / MANIFEST).unlink(), "expected a bundle directory with manifest", id="no manifest"),
+    pytest.param(
+        lambda path: (path / MANIFEST).unlink(), "expected a bundle directory with manifest", id="no manifest"
+    ),
     pytest.param(shutil.rmtree, "expected a bundle directory with manifest", id="no directory"),
     pytest.param(lambda path: (path / MANIFEST).write_bytes(b"{"), "manifest.json: Input data was trunc", id="half"),
     pytest.param(lambda path: (path / MANIFEST).write_bytes(b"[]"), "manifest.json: Expected `object`", id="a list"),
@@ -104,9 +106,7 @@ DAMAGES = [
         r"expected a bundle of tiny 0.1 \([0-9a-f]{12}…\), got tiny \(000000000000…\)\. Train it again",
         id="another specification",
     ),
-    pytest.param(
-        edit_manifest(lambda manifest: manifest.update(model_id="other")), "got other", id="another model"
-    ),
+    pytest.param(edit_manifest(lambda manifest: manifest.update(model_id="other")), "got other", id="another model"),
     pytest.param(
         edit_manifest(lambda manifest: manifest["features"].reverse()),
         "the manifest's features are not those of the specification, in its order",
@@ -135,7 +135,9 @@ DAMAGES = [
         "bands that start at 0 and ascend",
         id="bands crossed",
     ),
-    pytest.param(edit_manifest(lambda manifest: manifest.update(base_rate=0)), "base rate between 0 and 1", id="rate 0"),
+    pytest.param(
+        edit_manifest(lambda manifest: manifest.update(base_rate=0)), "base rate between 0 and 1", id="rate 0"
+    ),
 ]
 
 
@@ -224,12 +226,21 @@ def test_a_bundle_replaces_the_one_that_stood_there(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
 
 
-def test_a_write_that_fails_leaves_the_old_bundle_whole_and_nothing_behind(tmp_path: Path) -> None:
+def test_a_write_that_fails_leaves_the_old_bundle_whole_and_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = tiny_spec()
     old = write_bundle(tmp_path / "bundle", spec, linear_graph(), linear_rows())
-    files: dict[str, Any] = files_of(spec, linear_graph(), linear_rows()) | {"model.onnx": _Failing(b"half a model")}
-    with pytest.raises(OSError, match="disk full"):
-        write(tmp_path / "bundle", manifest_of(spec, version="2"), files)
+    write_bytes = Path.write_bytes
+
+    def full_disk(path: Path, content: bytes) -> int:
+        if path.name == MANIFEST:
+            raise OSError(28, "No space left on device")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path / "bundle", manifest_of(spec, version="2"), files_of(spec, linear_graph(), linear_rows()))
     assert load(tmp_path / "bundle", spec).fingerprint == old.fingerprint
     assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
 
@@ -284,10 +295,3 @@ def test_a_bundle_for_a_changed_specification_is_refused(bundle_copy: Path) -> N
     changed: ModelSpec = tiny_spec(version="0.2")
     with pytest.raises(BundleError, match=r"expected a bundle of tiny 0\.2"):
         load(bundle_copy, changed)
-
-
-class _Failing(bytes):
-    """Bytes whose writing fails: a file cannot take them."""
-
-    def __buffer__(self, _flags: int, /) -> memoryview:
-        raise OSError(28, "disk full")

@@ -1,0 +1,70 @@
+"""Request bodies as an EHR sends them: a Patient and Observations with their metadata, seeded."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import numpy as np
+
+from features.concept import Concept, load_vocabulary
+from features.prefetch import prefetch_templates
+from models.spec import ModelSpec
+
+END = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+LOINC = "http://loinc.org"
+CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+
+
+def patient_view(spec: ModelSpec, *, observations: int, seed: int = 0) -> bytes:
+    """A `patient-view` request for a model: so many Observations of its concepts over two days."""
+    rng = np.random.default_rng(seed)
+    vocabulary = load_vocabulary()
+    concepts = [vocabulary.concept(name) for name in spec.features.concepts]
+    measured = [concept for concept in concepts if concept.kind == "observation"]
+    entries = [
+        {"fullUrl": f"https://fhir.example/r4/Observation/{number}", "resource": resource, "search": {"mode": "match"}}
+        for number in range(observations)
+        for resource in [_observation(number, measured[number % len(measured)], rng)]
+    ]
+    prefetch: dict[str, object] = dict.fromkeys(prefetch_templates(spec.features, vocabulary))
+    prefetch["patient"] = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1957-03-08"}
+    prefetch["observations"] = {"resourceType": "Bundle", "type": "searchset", "entry": entries}
+    return msgspec.json.encode(
+        {
+            "hook": "patient-view",
+            "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+            "context": {"userId": "Practitioner/example", "patientId": "p1"},
+            "prefetch": prefetch,
+        }
+    )
+
+
+def _observation(number: int, concept: Concept, rng: np.random.Generator) -> dict[str, object]:
+    low, high = concept.reference.female if concept.reference else concept.plausible or (0, 1)
+    value = round(float(rng.uniform(low - 0.1 * (high - low), high + 0.3 * (high - low))), 1)
+    code = next(one for one in concept.codes if one.system == LOINC)
+    time = END - timedelta(minutes=int(rng.integers(0, 48 * 60)))
+    return {
+        "resourceType": "Observation",
+        "id": f"obs-{number}",
+        "meta": {
+            "versionId": "1",
+            "lastUpdated": time.isoformat(),
+            "profile": ["http://hl7.org/fhir/StructureDefinition/vitalsigns"],
+        },
+        "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{code.display}</div>'},
+        "identifier": [{"system": "https://lab.example/id", "value": f"{number:08d}"}],
+        "status": "final",
+        "category": [{"coding": [{"system": CATEGORY, "code": "vital-signs", "display": "Vital Signs"}]}],
+        "code": {"coding": [{"system": code.system, "code": code.code, "display": code.display}], "text": code.display},
+        "subject": {"reference": "Patient/p1"},
+        "encounter": {"reference": "Encounter/e1"},
+        "effectiveDateTime": time.isoformat(),
+        "issued": time.isoformat(),
+        "performer": [{"reference": "Practitioner/example"}],
+        "valueQuantity": {
+            "value": min(max(value, concept.plausible[0]), concept.plausible[1]) if concept.plausible else value,
+            "unit": concept.words["en"].unit,
+            "system": "http://unitsofmeasure.org",
+            "code": concept.unit,
+        },
+    }
