@@ -18,7 +18,9 @@ PATIENT = "{{context.patientId}}"
 
 # A search by `code` finds Observation.code, not the codes of components: the panels that carry them are asked for too.
 BLOOD_PRESSURE_PANELS = ("85354-9", "35094-2")
+PULSE_OXIMETRY = ("59408-5", "2708-6")  # US Core's pulse oximetry profile has the inhaled oxygen as a component
 PANELS = {
+    "fio2": PULSE_OXIMETRY,
     "systolic_pressure": BLOOD_PRESSURE_PANELS,
     "diastolic_pressure": BLOOD_PRESSURE_PANELS,
     "mean_pressure": BLOOD_PRESSURE_PANELS,

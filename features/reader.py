@@ -157,29 +157,18 @@ class Reader:
             return
         if not self._is_wanted(patient.id):
             return
-        birth = self._birth(patient)
-        if birth is not None and "age" in self._vocabulary:
-            self._add(patient.id, "age", When(birth, birth), 0.0)
-        if "sex" not in self._vocabulary:
-            return
-        if patient.gender in SEX_VALUES:
-            since = BEFORE_ANY_BIRTH if birth is None else birth
-            self._add(patient.id, "sex", When(since, since), SEX_VALUES[patient.gender])
-        else:
-            self.refusals.add(Reason.VALUE_MISSING, "sex")
-
-    def _birth(self, patient: fhir.Patient) -> int | None:
-        """The middle of the birth date's interval: an age is off by half a year at most where only a year is given."""
-        if patient.birthDate is None:
-            self.refusals.add(Reason.VALUE_MISSING, "age")
-            return None
-        try:
-            span = times.parse(patient.birthDate)
-        except ValueError:
-            self.refusals.add(Reason.TIME_INVALID, "age")
-            return None
-        is_day = span.last - span.first < MICROSECONDS_PER_DAY
-        return span.first if is_day else (span.first + span.last + 1) // 2
+        birth = _birth(patient)
+        if "age" in self._vocabulary:
+            if isinstance(birth, Refused):
+                self.refusals.add(birth.reason, "age")
+            else:
+                self._add(patient.id, "age", When(birth, birth), 0.0)
+        if "sex" in self._vocabulary:
+            if patient.gender in SEX_VALUES:
+                since = BEFORE_ANY_BIRTH if isinstance(birth, Refused) else birth
+                self._add(patient.id, "sex", When(since, since), SEX_VALUES[patient.gender])
+            else:
+                self.refusals.add(Reason.VALUE_MISSING, "sex")
 
     def _read_observation(self, observation: fhir.Observation) -> None:
         patient = self._subject(observation.subject)
@@ -315,6 +304,18 @@ def patient_id(reference: str) -> str | None:
 def _parts(reference: str) -> list[str]:
     """The parts of a reference, relative or absolute, without its version."""
     return reference.split("/_history/", maxsplit=1)[0].split("/")
+
+
+def _birth(patient: fhir.Patient) -> int | Refused:
+    """The middle of the birth date's interval: an age is off by half a year at most where only a year is given."""
+    if patient.birthDate is None:
+        return Refused(Reason.VALUE_MISSING)
+    try:
+        span = times.parse(patient.birthDate)
+    except ValueError:
+        return Refused(Reason.TIME_INVALID)
+    is_day = span.last - span.first < MICROSECONDS_PER_DAY
+    return span.first if is_day else (span.first + span.last + 1) // 2
 
 
 def _known_word(word: str | None, words: Mapping[str, bool]) -> str:

@@ -42,7 +42,7 @@ class ModelWords:
         event: the outcome within a sentence about patients ("develop sepsis").
         event_one: the same about one patient ("develops sepsis"); None where the language makes no difference.
         comparison: what the base rate is the average of ("the average in intensive care").
-        caveat: what the number does not say.
+        caveat: what the number does not say and where it does not hold; stands behind "Limits:".
         names: names of derived features that are no concept.
         phrases: by concept.
         version: of the phrase list, with the date of its review.

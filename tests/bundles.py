@@ -103,7 +103,7 @@ WORDS: Mapping[Language, ModelWords] = {
         event="get into trouble",
         event_one="gets into trouble",
         comparison="the average on the ward",
-        caveat="whether anything should be done.",
+        caveat="it does not say whether anything should be done.",
         names={},
         phrases={
             "heart_rate": Phrase(high="Fast heart rate, as with pain or fever.", low="Slow heart rate."),
@@ -119,7 +119,7 @@ WORDS: Mapping[Language, ModelWords] = {
         event="bekommen Ärger",
         event_one="bekommt Ärger",
         comparison="der Durchschnitt der Station",
-        caveat="ob etwas zu tun ist.",
+        caveat="Sie sagt nicht, ob etwas zu tun ist.",
         names={},
         phrases={
             "heart_rate": Phrase(

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
@@ -11,21 +10,24 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from training.bagging import BaggedTrees
+
 Matrix: TypeAlias = NDArray[np.float32]
 Labels: TypeAlias = NDArray[np.bool_]
 
 
-def boosted_trees(parameters: Mapping[str, Any], *, seed: int, threads: int) -> lightgbm.LGBMClassifier:
-    """LightGBM, deterministic for a seed and a number of threads; NaN is missing."""
-    return lightgbm.LGBMClassifier(
-        objective="binary",
-        random_state=seed,
-        n_jobs=threads,
-        deterministic=True,
-        force_row_wise=True,
-        verbosity=-1,
-        **parameters,
-    )
+def boosted_trees(parameters: Mapping[str, Any], *, seed: int, threads: int) -> BaggedTrees:
+    """LightGBM, deterministic for a seed and a number of threads; NaN is missing.
+
+    Args:
+        parameters: LightGBM's, and `bags`: how many boosters to average, 1 if it is not given.
+        seed: of every random choice.
+        threads: for the fit; a number of its own gives the same trees.
+    """
+    own = {name: value for name, value in parameters.items() if name != "bags"}
+    # By column: only the features that a tree was given are read, which row by row is not so.
+    fixed = {"n_jobs": threads, "deterministic": True, "force_col_wise": True}
+    return BaggedTrees(bags=int(parameters.get("bags", 1)), parameters={**own, **fixed}, seed=seed)
 
 
 def logistic_baseline() -> Pipeline:
@@ -47,8 +49,4 @@ def fit(estimator: Any, rows: Matrix, labels: Labels) -> Any:
 
 def logits(estimator: Any, rows: Matrix) -> NDArray[np.float64]:
     """The estimator's raw log-odds, float64[N]."""
-    if isinstance(estimator, lightgbm.LGBMClassifier):
-        raw = estimator.predict(rows, raw_score=True)
-    else:
-        raw = estimator.decision_function(rows)
-    return np.asarray(raw, np.float64)
+    return np.asarray(estimator.decision_function(rows), np.float64)

@@ -150,9 +150,12 @@ def evaluate(
         EvaluationError: shapes or types differ, a probability is NaN or outside [0, 1], a threshold is
             outside (0, 1), or only one outcome is present.
     """
+    _check_outcomes(labels, probabilities)
     at = _checked_thresholds(thresholds)
     if patients.shape != labels.shape:
         raise EvaluationError(f"Expected a patient for each of {labels.size} rows, got {patients.shape}.")
+    for name, alarms in rules.items():
+        _check_mask(f"rule {name!r}", alarms, labels)
     refused = _refuse_subgroups(labels, subgroups)
     everyone = np.ones_like(labels)
 
@@ -276,12 +279,16 @@ def _value(measure: Callable[[Tally], float], labels: NDArray[np.bool_], probabi
 
 
 def _ranking(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Ranking:
+    _check_outcomes(labels, probabilities)
+    return Ranking(labels, probabilities)
+
+
+def _check_outcomes(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> None:
     _check_rows(labels, probabilities)
     if labels.all() or not labels.any():
         raise EvaluationError(
             f"Expected both outcomes among the labels, got {labels.sum()} positive of {labels.size} rows."
         )
-    return Ranking(labels, probabilities)
 
 
 def _check_rows(labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> None:

@@ -8,7 +8,10 @@ _STEPS = 100
 # Once a step promises to raise the mean log-likelihood of a row by less than this, it is the last: before it
 # the coefficients are right to about 1e-6, and each step squares the error.
 _TOLERANCE = 1e-12
-# A step is halved no further than this; what still looks like a fall is rounding.
+# A step is halved until it keeps this part of what its slope promised (Armijo's rule), so that none leaps into the
+# flat part of the likelihood. Near the maximum a full step keeps one half.
+_KEPT = 0.1
+# Two intercepts closer than this are the same.
 _SHORTEST_STEP = 1e-12
 
 
@@ -33,7 +36,7 @@ def recalibrate(
     present = logits[positives + negatives > 0]
     centre, scale = present.mean(), present.std()
     design = np.stack([np.ones_like(logits), (logits - centre) / scale], axis=1)
-    level, steepness = _maximise(design, np.zeros_like(logits), positives, negatives)
+    level, steepness = _maximise(design, positives, negatives)
     slope = steepness / scale
     return float(slope), float(level - slope * centre)
 
@@ -43,36 +46,51 @@ def recalibrate_in_the_large(
 ) -> float:
     """Fit only the intercept, the slope held at 1; else as `recalibrate`, but any overlap will do."""
     _check_outcomes(logits, positives, negatives)
-    (intercept,) = _maximise(np.ones((logits.size, 1)), logits, positives, negatives)
+    weights = positives + negatives
+    positive, negative = positives.sum(), negatives.sum()
+    # All logits at the lowest, or at the highest: between these two intercepts lies the one that suits them all.
+    log_odds = np.log(positive / negative)
+    low, high = log_odds - logits.max(), log_odds - logits.min()
+    intercept = (low + high) / 2
+    for _ in range(_STEPS):
+        probabilities = _sigmoid(logits + intercept)
+        excess = weights @ probabilities - positive
+        low, high = (low, intercept) if excess > 0 else (intercept, high)
+        curvature = weights @ (probabilities * (1 - probabilities))
+        inside = abs(excess) < curvature * (high - low)
+        newton = intercept - excess / curvature if inside else low
+        following = newton if low < newton < high else (low + high) / 2
+        if abs(following - intercept) < _SHORTEST_STEP:
+            break
+        intercept = following
     return float(intercept)
 
 
 def _maximise(
-    design: NDArray[np.float64],
-    offset: NDArray[np.float64],
-    positives: NDArray[np.float64],
-    negatives: NDArray[np.float64],
+    design: NDArray[np.float64], positives: NDArray[np.float64], negatives: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Maximise the binomial likelihood of `offset + design @ coefficients` by (halved) Newton steps."""
+    """Maximise the binomial likelihood of the log-odds `design @ coefficients` by Newton steps, halved if too long."""
     weights = positives + negatives
     enough = _TOLERANCE * weights.sum()
     coefficients = np.zeros(design.shape[1])
 
     def log_likelihood(at: NDArray[np.float64]) -> np.float64:
-        log_odds = offset + design @ at
+        log_odds = design @ at
         return np.float64(positives @ log_odds - weights @ np.logaddexp(0.0, log_odds))
 
     height = log_likelihood(coefficients)
     for _ in range(_STEPS):
-        probabilities = _sigmoid(offset + design @ coefficients)
+        probabilities = _sigmoid(design @ coefficients)
         gradient = design.T @ (positives - weights * probabilities)
         curvature = (design * (weights * probabilities * (1 - probabilities))[:, np.newaxis]).T @ design
         step = _newton_step(curvature, gradient)
-        if gradient @ step < enough:
+        promised = gradient @ step
+        if promised < enough:
             return np.asarray(coefficients + step)
-        while (risen := log_likelihood(coefficients + step)) < height and np.abs(step).max() > _SHORTEST_STEP:
-            step = step / 2
-        coefficients, height = coefficients + step, risen
+        length = 1.0
+        while (reached := log_likelihood(coefficients + length * step)) < height + _KEPT * length * promised:
+            length /= 2
+        coefficients, height = coefficients + length * step, reached
     raise CalibrationError(
         f"Expected the likelihood to reach its maximum in {_STEPS} Newton steps; check the logits for outliers."
     )

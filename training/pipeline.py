@@ -133,9 +133,11 @@ def _fit(job: Job, recipe: Recipe, rows: Rows, trees: OutOfFold, progress: Progr
     metadata = GraphMetadata(
         model_id=spec.id, version=recipe.version, licence=spec.licence, description=f"{spec.title}: {spec.target}."
     )
-    model = export(estimator, feature_names=spec.features.ids, calibration=trees.calibration, metadata=metadata)
+    model = export(
+        estimator.booster_, feature_names=spec.features.ids, calibration=trees.calibration, metadata=metadata
+    )
     chosen = np.random.default_rng(recipe.seed).permutation(len(rows.matrix))[:PROOF_ROWS]
-    proof = prove(model, estimator, trees.calibration, rows.matrix[chosen], seed=recipe.seed)
+    proof = prove(model, estimator.booster_, trees.calibration, rows.matrix[chosen], seed=recipe.seed)
     progress("exporting and proving", 1, 1)
     return _Fitted(estimator=estimator, model=model, proof=proof)
 

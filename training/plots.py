@@ -9,10 +9,11 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import shap
 from matplotlib import colormaps
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
@@ -140,8 +141,8 @@ def beeswarm(
     lines = min(top + 1, len(names))
     figure = _figure(8, 1.6 + 0.4 * lines)
     axes = figure.subplots()
-    with _shap_drawing():
-        shap.plots.beeswarm(explanation, max_display=lines, ax=axes, plot_size=None, show=False, color=_value_colours())
+    with _shap_drawing() as shap_plots:
+        shap_plots.beeswarm(explanation, max_display=lines, ax=axes, plot_size=None, show=False, color=_value_colours())
     axes.set_xlabel("Contribution to the log-odds", fontsize=11)
     axes.set_title(f"Contributions in {shown:,} of {len(values):,} rows (grey: missing)", loc="left", color=_INK)
     axes.tick_params("y", labelsize=10)
@@ -158,8 +159,8 @@ def dependence(
     figure = _figure(9, 3.4 * rows)
     panels = figure.subplots(rows, 2, squeeze=False).ravel()
     for axes, feature in zip(panels, order, strict=False):
-        with _shap_drawing():
-            shap.plots.scatter(explanation[:, int(feature)], ax=axes, show=False, color=_COLOURS[0], x_jitter=0)
+        with _shap_drawing() as shap_plots:
+            shap_plots.scatter(explanation[:, int(feature)], ax=axes, show=False, color=_COLOURS[0], x_jitter=0)
         axes.axhline(0, color=_REFERENCE, linewidth=1)
         axes.set_ylabel("Contribution to the log-odds", fontsize=10)
         axes.set_xlabel(axes.get_xlabel(), fontsize=10)
@@ -249,7 +250,7 @@ def _histograms(axes: Axes, scores: Mapping[str, NDArray[np.float64]], end: floa
 
 def _explanation(
     contributions: NDArray[np.float64], values: NDArray[np.float64], names: Sequence[str]
-) -> tuple[int, shap.Explanation]:
+) -> tuple[int, Any]:
     """Return evenly spread rows as SHAP's own type, and how many there are."""
     if contributions.shape != values.shape or contributions.shape != (len(values), len(names)):
         raise ValueError(
@@ -257,7 +258,7 @@ def _explanation(
             f"{values.shape} and {len(names)} names."
         )
     rows = np.unique(np.linspace(0, len(values) - 1, min(_SWARM_ROWS, len(values))).round().astype(np.intp))
-    return rows.size, shap.Explanation(values=contributions[rows], data=values[rows], feature_names=list(names))
+    return rows.size, _shap().Explanation(values=contributions[rows], data=values[rows], feature_names=list(names))
 
 
 def _value_colours() -> Colormap:
@@ -266,14 +267,29 @@ def _value_colours() -> Colormap:
 
 
 @contextmanager
-def _shap_drawing() -> Iterator[None]:
-    """Keep SHAP's drawing from numpy's global random state, so that a figure is the same each time."""
+def _shap_drawing() -> Iterator[Any]:
+    """Give SHAP's `plots`, with pyplot and numpy's global random state kept as they were.
+
+    The random state is also made the same for each drawing, and so is the figure.
+    """
+    open_before = set(plt.get_fignums())
     state = np.random.get_state()  # noqa: NPY002 - it is SHAP that uses the global state
     np.random.seed(0)  # noqa: NPY002
     try:
         with warnings.catch_warnings():
             # A feature that is missing in every row has no quantiles; its dots are drawn grey.
             warnings.filterwarnings("ignore", message="All-NaN slice encountered", category=RuntimeWarning)
-            yield
+            yield _shap().plots
     finally:
         np.random.set_state(state)  # noqa: NPY002
+        for number in set(plt.get_fignums()) - open_before:
+            plt.close(number)
+
+
+def _shap() -> Any:
+    """Import SHAP where it is needed: that takes seconds, and the other figures do without."""
+    with warnings.catch_warnings():
+        # SHAP builds its colour maps at import in a way that matplotlib is about to retire.
+        warnings.filterwarnings("ignore", message=r"The set_\w+ function", category=PendingDeprecationWarning)
+        import shap  # noqa: PLC0415
+    return shap

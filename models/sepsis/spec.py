@@ -1,12 +1,12 @@
 """What the model `sepsis` is: features, minimum data, risk bands and intended use."""
 
-from features.feature import Aggregate, Aggregation, Feature, FeatureSet, Ratio
+from features.feature import Aggregate, Aggregation, Difference, Feature, FeatureSet, Ratio
 from models.sepsis.label import HORIZON_HOURS
 from models.spec import MinimumData, ModelSpec, RiskBand, ThresholdRule
 
-# No feature looks further back than a week: a stay in intensive care is rarely longer, and last year's values are not
-# this illness.
-WEEK_HOURS = 168.0
+# No feature looks further back than two days. Longer windows tell how long a patient has been watched, and in the
+# challenge's system A nearly all stays that were recorded beyond 60 hours are septic: docs/decisions/0001.
+LAST_HOURS = 48.0
 
 VITALS = (
     "heart_rate",
@@ -17,8 +17,9 @@ VITALS = (
     "mean_pressure",
     "diastolic_pressure",
 )
-BREATHING = ("fio2", "etco2")
-LABORATORY = (
+# End-tidal CO2 is not among them: the development data hold none.
+SAMPLES = (
+    "fio2",
     "base_excess",
     "bicarbonate",
     "ph",
@@ -47,6 +48,23 @@ LABORATORY = (
 )
 
 
+# Where the course over two days says more than the last value.
+COURSES = (
+    "lactate",
+    "creatinine",
+    "bun",
+    "wbc",
+    "platelets",
+    "bilirubin_total",
+    "ptt",
+    "hematocrit",
+    "glucose",
+    "calcium",
+    "phosphate",
+    "fio2",
+)
+
+
 def _over(concept: str, aggregation: Aggregation, *lookbacks_hours: float) -> list[Aggregate]:
     return [Aggregate(concept=concept, aggregation=aggregation, lookback_hours=hours) for hours in lookbacks_hours]
 
@@ -56,23 +74,39 @@ def _features() -> list[Feature]:
     for vital in VITALS:
         features += _over(vital, Aggregation.LAST, 24)
         for aggregation in (Aggregation.MIN, Aggregation.MAX, Aggregation.MEAN):
-            features += _over(vital, aggregation, 6, 24)
-        features += _over(vital, Aggregation.HOURS_COVERED, WEEK_HOURS)
-    for concept in (*BREATHING, *LABORATORY):
-        features += _over(concept, Aggregation.LAST, WEEK_HOURS)
-        features += _over(concept, Aggregation.HOURS_SINCE, WEEK_HOURS)
-        features += _over(concept, Aggregation.HOURS_COVERED, 72, WEEK_HOURS)
+            features += _over(vital, aggregation, 6, 24, LAST_HOURS)
+        features += _over(vital, Aggregation.HOURS_COVERED, 6, 24, LAST_HOURS)
+    for sample in SAMPLES:
+        features += _over(sample, Aggregation.LAST, LAST_HOURS)
+        features += _over(sample, Aggregation.HOURS_SINCE, LAST_HOURS)
+        features += _over(sample, Aggregation.HOURS_COVERED, 12, LAST_HOURS)
+    for course in COURSES:
+        features += _over(course, Aggregation.DELTA, LAST_HOURS)
     return [*features, *_derived(), _AGE, Aggregate(concept="sex", aggregation=Aggregation.LAST)]
 
 
 def _derived() -> list[Feature]:
     (heart_rate,) = _over("heart_rate", Aggregation.LAST, 24)
     (systolic,) = _over("systolic_pressure", Aggregation.LAST, 24)
-    (bun,) = _over("bun", Aggregation.LAST, WEEK_HOURS)
-    (creatinine,) = _over("creatinine", Aggregation.LAST, WEEK_HOURS)
+    (saturation,) = _over("spo2", Aggregation.LAST, 24)
+    fio2, bun, creatinine, platelets, ptt = (
+        _over(name, Aggregation.LAST, LAST_HOURS)[0] for name in ("fio2", "bun", "creatinine", "platelets", "ptt")
+    )
+    changes: list[Feature] = [
+        Difference(
+            name=f"{vital}_mean_6h_less_48h",
+            minuend=_over(vital, Aggregation.MEAN, 6)[0],
+            subtrahend=_over(vital, Aggregation.MEAN, LAST_HOURS)[0],
+        )
+        for vital in VITALS
+    ]
     return [
+        *changes,
         Ratio(name="shock_index", numerator=heart_rate, denominator=systolic),
         Ratio(name="bun_per_creatinine", numerator=bun, denominator=creatinine),
+        Ratio(name="spo2_per_fio2", numerator=saturation, denominator=fio2),
+        Ratio(name="platelets_per_year_of_age", numerator=platelets, denominator=_AGE),
+        Ratio(name="ptt_per_platelets", numerator=ptt, denominator=platelets),
     ]
 
 

@@ -1,21 +1,16 @@
-"""The feature kernel: what becomes of events at an index time, by hand and against a plain second implementation."""
+"""The feature kernel: what becomes of events at an index time, worked out by hand."""
 
 import math
-import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from features import kernel
 from features.events import MICROSECONDS_PER_HOUR, Event, Events
 from features.feature import Aggregate, Aggregation, Difference, Feature, FeatureSet, Ratio
-from features.kernel import Kernel, compute
-from tests.features import oracle
+from features.kernel import compute
 
 NOON = 1_795_521_600_000_000  # 2026-11-24T12:00:00Z
 
@@ -43,10 +38,6 @@ def one(events: Sequence[Event], feature: Feature, *, hour: float = 12) -> float
 
 def same(found: float, expected: float) -> bool:
     return np.float32(found) == np.float32(expected) or (math.isnan(found) and math.isnan(expected))
-
-
-def bits(matrix: NDArray[np.float32]) -> bytes:
-    return matrix.tobytes()
 
 
 RISING = drawn((6, 2.0), (8, 1.0), (10, 4.0), (11, 3.0))
@@ -200,209 +191,6 @@ def test_a_feature_and_an_operand_of_another_may_be_the_same_aggregate() -> None
     np.testing.assert_array_equal(found, np.array([[3.0, 3.0]], np.float32))
 
 
-# Against the oracle. Values are multiples of 1/8, so that every sum is exact in whatever order it is added up, and
-# the two must agree to the bit; a slope is a quotient of sums of rounded products and may differ in the last place.
-PATIENTS, CONCEPTS = ("anna", "bert", "cleo"), ("lactate", "sodium", "potassium")
-VALUES = st.integers(-80, 80).map(lambda eighths: eighths / 8)
-UNITS = {"hours": MICROSECONDS_PER_HOUR, "seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1}
-LOOKBACKS = st.sampled_from([None, 0.001, 1.0, 3.0, 24.0, 1_000.0])
-
-
-@st.composite
-def times(draw: st.DrawFn) -> Callable[[], int]:
-    """Times that often tie, around 1970 and today, on a grid of hours down to microseconds."""
-    start = draw(st.sampled_from([0, NOON, -NOON]))
-    unit = UNITS[draw(st.sampled_from(sorted(UNITS)))]
-    steps = st.integers(-6, 6)
-    return lambda: start + unit * draw(steps)
-
-
-@st.composite
-def charts(draw: st.DrawFn) -> list[Event]:
-    time = draw(times())
-    events = []
-    for _ in range(draw(st.integers(0, 25))):
-        at = time()
-        known = max(at, time()) if draw(st.booleans()) else at
-        patient, concept = draw(st.sampled_from(PATIENTS)), draw(st.sampled_from(CONCEPTS[:2]))
-        events.append(Event(patient, concept, at, known, draw(VALUES)))
-    return events
-
-
-@st.composite
-def index_times(draw: st.DrawFn, chart: list[Event]) -> list[tuple[str, int]]:
-    """Patients and times: on events, beside them, far from them, and the same again."""
-    near = sorted({event.time for event in chart} | {event.known for event in chart}) or [NOON]
-    offsets = st.sampled_from([0, 0, -1, 1, 1_000_000, MICROSECONDS_PER_HOUR, -MICROSECONDS_PER_HOUR])
-    when = st.tuples(st.sampled_from(near), offsets).map(sum)
-    return draw(st.lists(st.tuples(st.sampled_from(PATIENTS), when), min_size=1, max_size=8))
-
-
-AGGREGATES = st.builds(
-    Aggregate, concept=st.sampled_from(CONCEPTS), aggregation=st.sampled_from(Aggregation), lookback_hours=LOOKBACKS
-)
-
-
-@st.composite
-def feature_sets(draw: st.DrawFn) -> FeatureSet:
-    features: list[Feature] = draw(st.lists(AGGREGATES, min_size=1, max_size=8, unique_by=lambda part: part.id))
-    if draw(st.booleans()):
-        features.append(Ratio(name="ratio", numerator=draw(AGGREGATES), denominator=draw(AGGREGATES)))
-    if draw(st.booleans()):
-        features.insert(0, Difference(name="difference", minuend=draw(AGGREGATES), subtrahend=draw(AGGREGATES)))
-    return FeatureSet(features)
-
-
-def compute_rows(events: Sequence[Event], rows: Sequence[tuple[str, int]], features: FeatureSet) -> NDArray[np.float32]:
-    patients = np.array([PATIENTS.index(patient) for patient, _ in rows], np.int64)
-    return compute(Events.of(events, patients=PATIENTS), patients, np.array([at for _, at in rows], np.int64), features)
-
-
-def is_exact(feature: Feature) -> bool:
-    parts = (feature,) if isinstance(feature, Aggregate) else ()
-    return bool(parts) and all(part.aggregation is not Aggregation.SLOPE for part in parts)
-
-
-@given(st.data())
-def test_the_kernel_agrees_with_the_oracle(data: st.DataObject) -> None:
-    chart, features = data.draw(charts()), data.draw(feature_sets())
-    rows = data.draw(index_times(chart))
-    found = compute_rows(chart, rows, features)
-    expected = oracle.compute(chart, [patient for patient, _ in rows], [at for _, at in rows], features)
-    exact = [is_exact(feature) for feature in features]
-    np.testing.assert_array_equal(found[:, exact], expected[:, exact])
-    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-9)
-
-
-@given(st.lists(st.floats(0.5, 400.0), min_size=1, max_size=40))
-def test_the_mean_of_any_values_is_exact_to_one_float32(values: list[float]) -> None:
-    """NumPy adds in pairs, the oracle exactly: far less than half a float32 apart, so they round alike or beside."""
-    chart = drawn(*((hour / 4, value) for hour, value in enumerate(values)))
-    feature = aggregate("mean")
-    expected = np.float32(oracle.of_feature(chart, "anna", NOON, feature))
-    found = np.float32(one(chart, feature))
-    assert abs(int(found.view(np.int32)) - int(expected.view(np.int32))) <= 1
-
-
-@given(st.data())
-def test_nothing_after_the_index_time_changes_a_bit(data: st.DataObject) -> None:
-    chart, features = data.draw(charts().filter(bool)), data.draw(feature_sets())
-    rows = data.draw(index_times(chart))
-    latest = max(at for _, at in rows)
-    later = [
-        # Drawn later, or drawn before (0) and known only later.
-        event._replace(
-            time=min(event.time, latest) if shift == 0 else latest + shift, known=latest + max(shift, 1), value=1e6
-        )
-        for event, shift in data.draw(st.lists(st.tuples(st.sampled_from(chart), st.integers(0, 3)), max_size=5))
-    ]
-    before, after = compute_rows(chart, rows, features), compute_rows([*chart, *later], rows, features)
-    assert bits(before) == bits(after)
-
-
-@given(st.data())
-def test_a_row_has_the_same_bits_alone_and_among_others(data: st.DataObject) -> None:
-    chart, features = data.draw(charts()), data.draw(feature_sets())
-    rows = data.draw(index_times(chart))
-    together = compute_rows(chart, rows, features)
-    alone = np.concatenate([compute_rows(chart, [row], features) for row in rows])
-    assert bits(together) == bits(alone)
-
-
-@given(st.data())
-def test_other_patients_change_no_bit(data: st.DataObject) -> None:
-    chart, features = data.draw(charts()), data.draw(feature_sets())
-    rows = [("anna", at) for _, at in data.draw(index_times(chart))]
-    own = [event for event in chart if event.patient == "anna"]
-    assert bits(compute_rows(chart, rows, features)) == bits(compute_rows(own, rows, features))
-
-
-@given(st.data())
-def test_the_order_of_arrival_is_irrelevant(data: st.DataObject) -> None:
-    chart, features = data.draw(charts()), data.draw(feature_sets())
-    rows = data.draw(index_times(chart))
-    shuffled = data.draw(st.permutations(chart))
-    assert bits(compute_rows(chart, rows, features)) == bits(compute_rows(shuffled, rows, features))
-
-
-@pytest.fixture(scope="module")
-def ward() -> list[Event]:
-    """Many events of many patients, a third of them known late."""
-    rng = np.random.default_rng(2026)
-    return [
-        Event(
-            f"patient-{rng.integers(12):02}",
-            CONCEPTS[rng.integers(2)],
-            at := NOON + int(rng.integers(0, 96)) * 1_800_000_000,
-            at + int(rng.integers(0, 3) == 0) * 7_200_000_000,
-            float(rng.integers(0, 64)) / 8,
-        )
-        for _ in range(900)
-    ]
-
-
-@pytest.fixture(scope="module")
-def every_feature() -> FeatureSet:
-    return FeatureSet(
-        aggregate(aggregation, lookback, concept)
-        for aggregation in Aggregation
-        for lookback in (6.0, None)
-        for concept in CONCEPTS
-    )
-
-
-def ward_rows(events: Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    rng = np.random.default_rng(1)
-    patients = rng.integers(0, len(events.patients), 200)
-    return patients, NOON + rng.integers(-10, 110, 200) * 1_800_000_000
-
-
-def test_a_ward_agrees_with_the_oracle(ward: list[Event], every_feature: FeatureSet) -> None:
-    events = Events.of(ward)
-    patients, at = ward_rows(events)
-    found = compute(events, patients, at, every_feature)
-    names = [events.patients[patient] for patient in patients]
-    expected = oracle.compute(ward, names, at.tolist(), every_feature)
-    exact = [is_exact(feature) for feature in every_feature]
-    np.testing.assert_array_equal(found[:, exact], expected[:, exact])
-    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-7)
-
-
-@pytest.mark.parametrize("chunk_rows", [1, 2, 7, 199, 200])
-def test_chunks_change_no_bit(
-    chunk_rows: int, ward: list[Event], every_feature: FeatureSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events = Events.of(ward)
-    patients, at = ward_rows(events)
-    whole = compute(events, patients, at, every_feature)
-    monkeypatch.setattr(kernel, "CHUNK_ROWS", chunk_rows)
-    assert bits(compute(events, patients, at, every_feature)) == bits(whole)
-
-
-@pytest.mark.parametrize("block_patients", [1, 2, 5, 11])
-def test_blocks_of_patients_change_no_bit(
-    block_patients: int, ward: list[Event], every_feature: FeatureSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When patients × concepts × time do not fit one integer key, patients are searched in blocks."""
-    events = Events.of(ward)
-    patients, at = ward_rows(events)
-    whole = compute(events, patients, at, every_feature)
-    lookback_ticks = 6 * 3600
-    span = (int(at.max()) - int(at.min())) // 1_000_000 + lookback_ticks + 3
-    monkeypatch.setattr(kernel, "KEY_LIMIT", block_patients * span * (len(events.concepts) + 1))
-    blocks: list[int] = []
-    keyed = kernel._keyed
-
-    def counting(events: Events, clock: kernel._Clock, first: int, patients: int) -> kernel._Keyed:
-        blocks.append(patients)
-        return keyed(events, clock, first, patients)
-
-    monkeypatch.setattr(kernel, "_keyed", counting)
-    assert bits(compute(events, patients, at, every_feature)) == bits(whole)
-    assert max(blocks) == block_patients
-    assert len(blocks) >= 12 // block_patients
-
-
 def test_index_times_too_far_apart_for_a_key_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "KEY_LIMIT", 1_000)
     with pytest.raises(ValueError, match="span centuries at most"):
@@ -450,14 +238,6 @@ def test_index_arrays_that_fit_neither_each_other_nor_the_events_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         compute(Events.of(RISING), np.array(patients), np.array(at), FeatureSet([aggregate("last")]))
-
-
-def test_a_kernel_goes_to_a_process_pool_and_computes_the_same(every_feature: FeatureSet) -> None:
-    events, at = Events.of(RISING), np.array([NOON])
-    sent = pickle.loads(pickle.dumps(Kernel(every_feature)))  # noqa: S301 - our own bytes
-    assert bits(sent.compute(events, np.zeros(1, np.int64), at)) == bits(
-        compute(events, np.zeros(1, np.int64), at, every_feature)
-    )
 
 
 def test_a_slope_does_not_lose_its_digits_in_a_date_long_past() -> None:

@@ -62,6 +62,12 @@ def test_a_saturation_in_blood_stays_one() -> None:
     assert [event.concept for event in read(observation(SAO2, valueQuantity=quantity(97, "%"))).events] == ["sao2"]
 
 
+def test_a_saturation_in_blood_beside_a_house_code_stays_one() -> None:
+    house = {"system": "https://lab.example", "code": "SO2"}
+    found = read(observation(valueQuantity=quantity(97, "%")) | {"code": {"coding": [house, *coded(SAO2)["coding"]]}})
+    assert [event.concept for event in found.events] == ["sao2"]
+
+
 @pytest.mark.parametrize(
     ("concepts", "expected"),
     [(["sao2"], []), (["spo2"], ["spo2"]), (["sao2", "spo2"], ["spo2"])],

@@ -140,7 +140,7 @@ def test_slope_and_intercept_undo_the_distortion(
 
 
 def test_the_intercept_is_the_one_in_the_large() -> None:
-    """Doubled logits at a low prevalence predict too little risk: in the large +, while beside the slope it is near 0."""
+    """Doubled logits at a low prevalence predict too little risk: above 0 in the large, near 0 beside the slope."""
     labels, probabilities = simulated(40_000, seed=8, slope=2.0)
     assert e.calibration_intercept(labels, probabilities) > 0.5
 
@@ -349,6 +349,15 @@ def test_a_threshold_at_certainty_is_refused(threshold: float) -> None:
 def test_masks_and_patients_of_another_length_are_refused_before_the_bootstrap() -> None:
     with pytest.raises(e.EvaluationError, match="in subgroup 'women'"):
         evaluated(LABELS, PROBABILITIES, subgroups={"women": np.array([True])})
+    with pytest.raises(e.EvaluationError, match="in rule 'SIRS'"):
+        e.evaluate(
+            LABELS,
+            PROBABILITIES,
+            thresholds=[],
+            patients=np.arange(10),
+            rng=np.random.default_rng(0),
+            rules={"SIRS": np.array([True])},
+        )
     with pytest.raises(e.EvaluationError, match="in rule 'qSOFA'"):
         e.decision_curve(LABELS, PROBABILITIES, [0.5], rules={"qSOFA": np.array([True])})
     with pytest.raises(e.EvaluationError, match="a patient for each of 10 rows"):
