@@ -141,6 +141,7 @@ class MedicationRequest(_MedicationUse, frozen=True, gc=False, tag="MedicationRe
     """A drug ordered."""
 
     authoredOn: str | None = None  # noqa: N815
+    intent: str | None = None
     doNotPerform: bool = False  # noqa: N815
 
 

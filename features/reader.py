@@ -16,6 +16,8 @@ from features.units import Converter
 # FHIR R4 condition-ver-status and medication statuses: only what was never true, or never happened, is left out.
 CONDITION_NEVER_TRUE = frozenset({"refuted", "entered-in-error"})
 ORDER_STATUS_COUNTS = frozenset({"active", "on-hold", "completed", "stopped"})
+# FHIR R4 medicationrequest-intent: what somebody suggests or plans is not ordered.
+NOT_ORDERED = frozenset({"proposal", "plan", "option"})
 GIVEN_STATUS_COUNTS = frozenset({"in-progress", "on-hold", "completed", "stopped"})
 # FHIR R4 encounter-status: the patient came; neither planned nor cancelled, and no mistake.
 STAY_STATUS_COUNTS = frozenset({"arrived", "triaged", "in-progress", "onleave", "finished"})
@@ -266,7 +268,8 @@ class Reader:
             return
         match use:
             case fhir.MedicationRequest():
-                counts = use.status in ORDER_STATUS_COUNTS and not use.doNotPerform
+                ordered = use.status in ORDER_STATUS_COUNTS and use.intent not in NOT_ORDERED
+                counts = ordered and not use.doNotPerform
                 when = _at_latest(use.authoredOn)
             case fhir.MedicationAdministration():
                 counts = use.status in GIVEN_STATUS_COUNTS

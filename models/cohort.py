@@ -13,6 +13,9 @@ from models.bundle import FlowStep
 from models.spec import ModelSpec
 
 
+LONGEST_STAY_HOURS = 366 * 24
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
     """Index times [N], sorted by patient and time, and how they came about.
@@ -49,7 +52,7 @@ class ClinicalModel(Protocol):
 def hourly(record: Record, stays: Iterable[Stay], step: str) -> Cohort:
     """An index time at the start of each stay and every hour after it, up to its end.
 
-    A stay without an end is followed to the patient's last event.
+    A stay without an end, or with one beyond a year ("until further notice"), is followed to the patient's last event.
     """
     events = record.events
     number = {patient: i for i, patient in enumerate(events.patients)}
@@ -57,7 +60,8 @@ def hourly(record: Record, stays: Iterable[Stay], step: str) -> Cohort:
     patients, times = [], []
     for stay in stays:
         patient = number[stay.patient]
-        end = int(last[patient]) if stay.end is None else stay.end
+        longest = stay.start + LONGEST_STAY_HOURS * MICROSECONDS_PER_HOUR
+        end = int(last[patient]) if stay.end is None or stay.end > longest else stay.end
         hours = np.arange(stay.start, end + 1, MICROSECONDS_PER_HOUR, dtype=np.int64)
         patients.append(np.full(len(hours), patient, np.int64))
         times.append(hours)

@@ -86,13 +86,16 @@ def test_a_drug_that_nobody_can_name_is_refused(
     [
         *((ordered(status=status), True) for status in ("active", "on-hold", "completed", "stopped")),
         *((ordered(status=status), False) for status in ("draft", "cancelled", "entered-in-error", "unknown", None)),
+        (ordered(intent="order"), True),
+        (ordered(intent="proposal"), False),
+        (ordered(intent="plan"), False),
         (ordered(doNotPerform=True), False),
         (ordered(doNotPerform=False), True),
         *((given(status=status), True) for status in ("in-progress", "on-hold", "completed", "stopped")),
         *((given(status=status), False) for status in ("not-done", "entered-in-error", "unknown", None)),
     ],
     ids=lambda value: (
-        f"{value['resourceType']} {value.get('status')} {value.get('doNotPerform', '')}".strip()
+        f"{value['resourceType']} {value.get('status')} {value.get('doNotPerform', '')} {value.get('intent', '')}".strip()
         if isinstance(value, dict)
         else "counts"
         if value

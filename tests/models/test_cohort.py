@@ -56,6 +56,12 @@ def record(events: Sequence[Event], stays: Sequence[Span] = (), patients: Sequen
             [("a", 1), ("a", 5), ("b", 0), ("b", 1)],
             id="sorted by patient and time",
         ),
+        pytest.param(
+            [("a", 0, 70_000_000)],
+            [event("a", 1.5)],
+            [("a", 0), ("a", 1)],
+            id="until further notice: to the last event",
+        ),
         pytest.param([], [event("a", 1)], [], id="no stay"),
     ],
 )
