@@ -44,7 +44,7 @@ def serve(
     from models.bundle import BundleError
     from serving.app import create_app
     from serving.journal import JournalError
-    from serving.settings import Settings, SettingsError
+    from serving.settings import Settings
 
     try:
         application = create_app(
@@ -59,7 +59,7 @@ def serve(
                 journal_sync=journal_sync,  # type: ignore[arg-type]  # Settings checks it
             )
         )
-    except (BundleError, SettingsError, JournalError, LookupError) as error:
+    except (BundleError, JournalError, LookupError, ValueError) as error:  # settings, keys and examples: ValueErrors
         _fail(error)
     uvicorn.run(application, host=host, port=port, log_level="info", access_log=False)
 

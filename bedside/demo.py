@@ -1,7 +1,7 @@
 """The demonstration: the whole line, from a synthetic cohort to cards in a browser, on embedded defaults."""
 
+import socket
 import threading
-import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -33,7 +33,6 @@ from training.tracking import Store
 
 MODEL = "aki"
 SEED = 20251124
-START_TIMEOUT_SECONDS = 30.0
 
 
 class DemoError(Exception):
@@ -54,8 +53,23 @@ def run(*, port: int, patients: int, state: Path, language: str, once: bool) -> 
     """Generate, train, serve, call and print.
 
     Raises:
-        DemoError: the port is taken, or the server does not answer.
+        DemoError: the port is taken, or the server does not answer with cards.
     """
+    # Taken first: whoever has the port in use should not learn so after a minute's training.
+    with _listen(port) as listener:
+        _run(listener, port=port, patients=patients, state=state, language=language, once=once)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise DemoError(
+            f"Expected to serve on 127.0.0.1:{port}; the port is taken. Choose another: bedside demo --port 8001."
+        ) from error
+
+
+def _run(listener: socket.socket, *, port: int, patients: int, state: Path, language: str, once: bool) -> None:
     console = Console()
     entry, folder = find(MODEL), state / MODEL
     console.print("[bold]Bedside[/bold]: from FHIR to a card. All patients are invented.\n")
@@ -86,7 +100,7 @@ def run(*, port: int, patients: int, state: Path, language: str, once: bool) -> 
         language=language,  # type: ignore[arg-type]  # Settings checks it
         as_of="latest-observation",
     )
-    _serve(settings, port, folder / "examples", console, once=once)
+    _serve(settings, listener, folder / "examples", console, once=once)
 
 
 def _cohort(folder: Path, patients: int, progress: Steps) -> Dataset:
@@ -138,14 +152,11 @@ def _write_examples(folder: Path, served: ServedModel, choices: tuple[Choice, ..
         (folder / f"{choice.name}.json").write_bytes(msgspec.json.encode(example))
 
 
-def _serve(settings: Settings, port: int, examples: Path, console: Console, *, once: bool) -> None:
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_level="warning", access_log=False)
-    )
-    thread = threading.Thread(target=server.run, name="server", daemon=True)
+def _serve(settings: Settings, listener: socket.socket, examples: Path, console: Console, *, once: bool) -> None:
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="warning", access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
     thread.start()
     try:
-        _wait(server, thread, port)
         for path in sorted(examples.glob("*.json")):
             example = msgspec.json.decode(path.read_bytes(), type=Example)
             console.print(f"\n[bold]{example.title}[/bold]: patient-view → {settings.public_url}/cds-services/{MODEL}")
@@ -163,19 +174,11 @@ def _serve(settings: Settings, port: int, examples: Path, console: Console, *, o
         thread.join(timeout=10)
 
 
-def _wait(server: uvicorn.Server, thread: threading.Thread, port: int) -> None:
-    until = time.monotonic() + START_TIMEOUT_SECONDS
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > until:
-            raise DemoError(f"Expected to serve on 127.0.0.1:{port}; the port is taken. Choose another: --port 8001.")
-        time.sleep(0.05)
-
-
 def _post(url: str, body: bytes, settings: Settings) -> bytes:
     headers = {"Content-Type": "application/json", "Accept-Language": settings.language}
     request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - our own http URL
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - as above
             answer: bytes = response.read()
             return answer
     except urllib.error.URLError as error:

@@ -1,6 +1,6 @@
 """Makes docs/card.png: the card of an example patient, as a browser shows it.
 
-    python docs/card_picture.py        # needs chromium
+python docs/card_picture.py makes it anew; needs chromium.
 """
 
 import shutil

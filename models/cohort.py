@@ -12,7 +12,6 @@ from features.reader import Record, Stay
 from models.bundle import FlowStep
 from models.spec import ModelSpec
 
-
 LONGEST_STAY_HOURS = 366 * 24
 
 

@@ -95,7 +95,7 @@ def test_a_drug_that_nobody_can_name_is_refused(
         *((given(status=status), False) for status in ("not-done", "entered-in-error", "unknown", None)),
     ],
     ids=lambda value: (
-        f"{value['resourceType']} {value.get('status')} {value.get('doNotPerform', '')} {value.get('intent', '')}".strip()
+        " ".join(str(value.get(name, "")) for name in ("resourceType", "status", "doNotPerform", "intent")).strip()
         if isinstance(value, dict)
         else "counts"
         if value

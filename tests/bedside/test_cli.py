@@ -1,0 +1,93 @@
+"""The command: what it prints, what it writes, and how it fails."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bedside.cli import app
+from features.units import load_converter
+from tests.fhir_builders import observation, patient
+from training.readers.fhir_ndjson import read_record
+from training.store import read_events
+
+EXAMPLES = Path(__file__).parents[2] / "models" / "sepsis" / "examples"
+run = CliRunner().invoke
+
+
+@pytest.fixture
+def fhir(tmp_path: Path) -> Path:
+    """A folder with one patient and two heart rates."""
+    folder = tmp_path / "fhir"
+    folder.mkdir()
+    lines = [patient(), observation("heart_rate", 80, 2, id="a"), observation("heart_rate", 90, 1, id="b")]
+    (folder / "records.ndjson").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("verb", ["serve", "train", "extract", "card", "demo"])
+def test_every_verb_tells_what_it_does(verb: str) -> None:
+    assert verb in run(app, ["--help"]).output
+    assert run(app, [verb, "--help"]).exit_code == 0
+
+
+def test_extract_writes_the_events_that_were_read(fhir: Path, tmp_path: Path) -> None:
+    result = run(app, ["extract", str(fhir), str(tmp_path / "events.parquet")])
+    assert result.exit_code == 0, result.output
+    found, (expected, _) = read_events(tmp_path / "events.parquet"), read_record(fhir, lambda *_: None)
+    assert (found.patients, found.concepts) == (expected.events.patients, expected.events.concepts)
+    assert found.value.tolist() == expected.events.value.tolist()
+    assert found.time.tolist() == expected.events.time.tolist()
+    assert set(found.concepts) <= {concept.id for concept in load_converter().vocabulary}
+
+
+def test_extract_names_broken_lines_and_writes_nothing(fhir: Path, tmp_path: Path) -> None:
+    with (fhir / "records.ndjson").open("a", encoding="utf-8") as file:
+        file.write('{"resourceType": "Observation", "status": \n')
+    target = tmp_path / "events.parquet"
+    result = run(app, ["extract", str(fhir), str(target)])
+    assert result.exit_code == 1
+    assert "records.ndjson:4" in result.stderr
+    assert list(tmp_path.glob("*parquet*")) == []
+    assert run(app, ["extract", str(fhir), str(target), "--keep-going"]).exit_code == 0
+    assert len(read_events(target)) == 4  # two heart rates, a birth and a sex
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train", "gout", "--data", "fhir:nowhere"], "Expected one of the models"),
+        (["train", "sepsis", "--data", "excel:nowhere"], "Expected data as KIND:PATH"),
+        (["train", "sepsis", "--data", "physionet2019:nowhere"], "expected a folder with set_a.parquet"),
+        (["extract", "nowhere", "events.parquet"], "expected a FHIR NDJSON file or a folder"),
+        (["card", "nowhere.json"], "No such file"),
+        (["card", str(EXAMPLES / "1-low.json"), "--language", "fr"], "language: expected one of"),
+        (["card", str(EXAMPLES / "1-low.json"), "--service", "gout"], "Expected one of the models"),
+        (["serve", "--bundle", "nowhere"], "expected a bundle directory"),
+        (["serve", "--timezone", "Middle/Earth"], "expected a time zone"),
+    ],
+)
+def test_a_fault_is_one_sentence_and_a_status(arguments: list[str], expected: str, tmp_path: Path) -> None:
+    state = ["--state", str(tmp_path / "state")] if arguments[0] in {"train", "serve"} else []
+    result = run(app, [*arguments, *state])
+    assert result.exit_code == 1
+    assert expected in " ".join(result.stderr.split())
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("example", "expected"),
+    [("3-high", "Sepsis risk in the next 6 h"), ("5-too-little", "no estimate, data are missing")],
+)
+def test_card_prints_what_a_clinician_would_read(example: str, expected: str) -> None:
+    result = run(app, ["card", str(EXAMPLES / f"{example}.json")])
+    assert result.exit_code == 0, result.output
+    assert expected in " ".join(result.output.replace("│", " ").split())
+
+
+def test_card_refuses_a_request_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "request.json").write_text('{"hook": "patient-view"}', encoding="utf-8")
+    result = run(app, ["card", str(tmp_path / "request.json")])
+    assert result.exit_code == 1
+    assert "hookInstance" in result.stderr

@@ -1,0 +1,46 @@
+"""The demonstration runs from nothing to three cards, and ends when told to."""
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bedside import demo
+from models.bundle import load
+from models.catalog import find
+from serving.samples import load_samples
+from training import pipeline
+from training.recipe import Recipe, load_recipe
+
+PATIENTS = 300
+
+
+def small(folder: Path) -> Recipe:
+    recipe = load_recipe(folder)
+    return replace(recipe, boosted_trees={**recipe.boosted_trees, "n_estimators": 20}, resamples=5, folds=3)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def test_the_demonstration_ends_with_three_cards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pipeline, "load_recipe", small)
+    demo.run(port=free_port(), patients=PATIENTS, state=tmp_path, language="en", once=True)
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert [title for title in ("Low risk", "Middle risk, values missing", "High risk") if title not in printed] == []
+    assert printed.count("Acute kidney injury risk in the next 48 h") == 3
+    assert "Not available:" in printed
+    assert len(load_samples(tmp_path / "aki" / "examples")) == 3
+    assert load(tmp_path / "aki" / "bundle", find("aki").spec).manifest.model_id == "aki"
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "load_recipe", small)
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(demo.DemoError, match="port is taken"):
+        demo.run(port=listener.getsockname()[1], patients=PATIENTS, state=tmp_path, language="en", once=True)
