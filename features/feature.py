@@ -1,9 +1,10 @@
 """Features: what a model reads of the events, declared as data and named once."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeAlias
 
 LONGEST_LOOKBACK_HOURS = 150 * 8_766.0  # longer than any life: what looks back further means all of the past
@@ -114,12 +115,19 @@ def operands(feature: Feature) -> tuple[Aggregate, ...]:
 class FeatureSet:
     """The ordered features of a model: the columns of its feature matrix.
 
+    Attributes:
+        features: in order.
+        ids: their ids.
+        lookbacks_hours: by concept, in order of first use, how far back any feature looks; infinity for all of the
+            past.
+
     Raises:
         ValueError: two features have one id, or there are none.
     """
 
     features: tuple[Feature, ...]
     ids: tuple[str, ...] = field(init=False)
+    lookbacks_hours: Mapping[str, float] = field(init=False, repr=False, compare=False)
 
     def __init__(self, features: Iterable[Feature]) -> None:
         object.__setattr__(self, "features", tuple(features))
@@ -128,6 +136,11 @@ class FeatureSet:
         twice = sorted({name for name in ids if ids.count(name) > 1})
         if twice or not ids:
             raise ValueError(f"FeatureSet: expected one or more features of different ids, twice: {twice}.")
+        lookbacks = dict.fromkeys((name for feature in self.features for name in feature.concepts), 0.0)
+        for part in (part for feature in self.features for part in operands(feature)):
+            hours = math.inf if part.lookback_hours is None else part.lookback_hours
+            lookbacks[part.concept] = max(lookbacks[part.concept], hours)
+        object.__setattr__(self, "lookbacks_hours", MappingProxyType(lookbacks))
 
     def __len__(self) -> int:
         return len(self.features)
@@ -138,16 +151,11 @@ class FeatureSet:
     @property
     def concepts(self) -> tuple[str, ...]:
         """All concepts that the features read, in order of first use."""
-        return tuple(dict.fromkeys(name for feature in self.features for name in feature.concepts))
+        return tuple(self.lookbacks_hours)
 
     def longest_lookback_hours(self, concept: str) -> float:
         """How far back any feature looks at a concept; infinity where one looks at all of the past."""
-        hours = [
-            math.inf if part.lookback_hours is None else part.lookback_hours
-            for feature in self.features
-            for part in operands(feature)
-            if part.concept == concept
-        ]
-        if not hours:
+        hours = self.lookbacks_hours.get(concept)
+        if hours is None:
             raise ValueError(f"FeatureSet: no feature reads the concept {concept!r}.")
-        return max(hours)
+        return hours

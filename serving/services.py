@@ -234,6 +234,8 @@ def _check_patient(report: PrefetchReport, request: CdsRequest) -> None:
 
 def _check_pages(served: ServedModel, report: PrefetchReport, request: CdsRequest, index_time: int) -> None:
     """A first page will do if it goes back beyond what any feature looks at; else the rest is missing."""
+    if not report.paged:
+        return
     features = served.entry.spec.features
     kinds = {concept: served.converter.vocabulary.concept(concept).kind for concept in features.concepts}
     longest = max(
