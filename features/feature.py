@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TypeAlias
 
 LONGEST_LOOKBACK_HOURS = 150 * 8_766.0  # longer than any life: what looks back further means all of the past
@@ -140,7 +139,7 @@ class FeatureSet:
         for part in (part for feature in self.features for part in operands(feature)):
             hours = math.inf if part.lookback_hours is None else part.lookback_hours
             lookbacks[part.concept] = max(lookbacks[part.concept], hours)
-        object.__setattr__(self, "lookbacks_hours", MappingProxyType(lookbacks))
+        object.__setattr__(self, "lookbacks_hours", lookbacks)
 
     def __len__(self) -> int:
         return len(self.features)
