@@ -4,7 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from fastapi import FastAPI
 
 from cds_hooks.cors import CorsPolicy
 from cds_hooks.router import cds_router
-from models.bundle import MANIFEST, Bundle, BundleError, load
+from models.bundle import MANIFEST, BundleError, load
 from models.catalog import CatalogEntry, catalog, find
-from serving.assess import ServedModel, serve
+from serving.assess import AsOf, ServedModel, serve
 from serving.cards import CardSettings
 from serving.journal import Journal
 from serving.pages import PageService, Sample, pages_router
 from serving.pseudonym import Pseudonyms, load_or_create_key
-from serving.samples import load_samples
+from serving.samples import load_samples, moved
 from serving.services import BedsideServices
 from serving.settings import Settings, SettingsError
 from serving.words import load_card_words
@@ -28,12 +28,19 @@ from serving.words import load_card_words
 
 @dataclass(frozen=True, slots=True)
 class _Pages:
-    """What the pages show of the models."""
+    """What the pages show of the models. A server that answers for the present shows its sample patients today."""
 
     shown: tuple[PageService, ...]
+    as_of: AsOf
 
     def services(self) -> tuple[PageService, ...]:
-        return self.shown
+        if self.as_of != "clock":
+            return self.shown
+        now = datetime.now(UTC).replace(second=0, microsecond=0)
+        return tuple(
+            replace(service, samples=tuple(moved(sample, to=now) for sample in service.samples))
+            for service in self.shown
+        )
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -48,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
             mended first; the last for an example that is none.
     """
     served = dict(load_models(settings.bundles))
-    pages = _Pages(tuple(_pages(served)))
+    pages = _Pages(tuple(_pages(served)), settings.as_of)
     settings.state.mkdir(parents=True, exist_ok=True)
     pseudonyms = Pseudonyms(key=load_or_create_key(settings.state / "pseudonym.key"))
     with ExitStack() as stack:  # the journal has a thread and a file: left to nobody if something fails below
@@ -113,12 +120,6 @@ def load_models(bundles: tuple[Path, ...]) -> Iterator[tuple[str, tuple[ServedMo
         chosen[entry.spec.id] = (entry, path, path.parent / "examples")
     for model_id, (entry, path, examples) in chosen.items():
         yield model_id, (serve(entry, load(path, entry.spec)), examples)
-
-
-def open_bundle(path: Path) -> tuple[CatalogEntry, Bundle]:
-    """A bundle directory with the catalog entry of its model."""
-    entry = find(_model_id(path))
-    return entry, load(path, entry.spec)
 
 
 def _model_id(path: Path) -> str:

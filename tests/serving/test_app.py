@@ -17,7 +17,7 @@ from fastapi import FastAPI
 import serving.app
 from models.bundle import BundleError
 from models.catalog import CatalogEntry, UnknownModelError
-from serving.app import create_app, load_models, open_bundle
+from serving.app import create_app, load_models
 from serving.journal import JournalUnavailable
 from serving.pseudonym import PseudonymKeyError
 from serving.settings import Settings, SettingsError
@@ -191,11 +191,6 @@ def test_a_directory_that_is_no_bundle_of_a_known_model_is_refused(
         (folder / "manifest.json").write_text(manifest)
     with pytest.raises(error, match=message):
         create_app(dataclasses.replace(settings, bundles=(folder,)))
-
-
-def test_a_bundle_directory_is_opened_with_its_model(bundle_copy: Path) -> None:
-    entry, bundle = open_bundle(bundle_copy)
-    assert (entry.spec.id, bundle.manifest.version) == ("tiny", "1.2.0")
 
 
 def test_starting_and_answering_says_nothing_at_warning_or_above(
