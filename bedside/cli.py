@@ -1,6 +1,7 @@
 """The `bedside` command: a few lines per verb; each imports what it needs when it runs."""
 
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -78,6 +79,8 @@ def train(
 ) -> None:
     """Train a model: evaluate, export, prove, write and register its bundle."""
     from bedside.terminal import steps
+
+    _require_training()
     from models.catalog import UnknownModelError, find
     from training.dataset import DatasetError
     from training.export import ExportError
@@ -120,6 +123,8 @@ def extract(
 ) -> None:
     """Read FHIR NDJSON into events, as Parquet, and tell what was refused."""
     from bedside.terminal import steps
+
+    _require_training()
     from training.dataset import DatasetError
     from training.readers.fhir_ndjson import describe_broken, read_record
     from training.store import write_events
@@ -170,12 +175,20 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the cards instead of serving on.")] = False,
 ) -> None:
     """Make a synthetic cohort, train on it, serve the model and show three patients' cards."""
+    _require_training()
     from bedside.demo import DemoError, run
 
     try:
         run(port=port, patients=patients, state=state, language=language, once=once)
     except DemoError as error:
         _fail(error)
+
+
+def _require_training() -> None:
+    """A server is installed without the libraries that train: say so, not where an import failed."""
+    lacking = [name for name in ("lightgbm", "mlflow", "onnx", "pandas", "pyarrow", "shap") if find_spec(name) is None]
+    if lacking:
+        _fail(f"this verb needs {', '.join(lacking)}: pip install 'bedside[training]'.")
 
 
 def _fail(error: Exception | str) -> NoReturn:

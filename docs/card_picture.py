@@ -29,7 +29,7 @@ def main() -> None:
         thread.start()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1100, "height": 1400}, device_scale_factor=1.5)
+            page = browser.new_page(viewport={"width": 860, "height": 1400}, device_scale_factor=1.25)
             page.goto(url)
             page.get_by_label("High risk").check()
             card = page.get_by_role("article")

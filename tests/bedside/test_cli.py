@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from bedside import cli
 from bedside.cli import app
 from features.units import load_converter
 from tests.fhir_builders import observation, patient
@@ -74,6 +75,16 @@ def test_a_fault_is_one_sentence_and_a_status(arguments: list[str], expected: st
     assert result.exit_code == 1
     assert expected in " ".join(result.stderr.split())
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "sepsis", "--data", "fhir:x"], ["extract", "x", "y"], ["demo"]], ids=lambda it: it[0]
+)
+def test_a_server_installation_says_what_training_needs(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "lightgbm" else object())
+    result = run(app, arguments)
+    assert result.exit_code == 1
+    assert "needs lightgbm: pip install 'bedside[training]'" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(
