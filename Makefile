@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --extra build --univers
 	--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock bench docs release-sepsis clean
+.PHONY: help demo test check lock bench release-sepsis clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
