@@ -27,7 +27,7 @@ State = Annotated[Path, typer.Option(help="Folder for the journal, the pseudonym
 def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)] = 8000,
     public_url: Annotated[str | None, typer.Option(help="Where clients reach the server; cards link to it.")] = None,
     bundle: Annotated[list[Path] | None, typer.Option(help="A bundle to serve beside the released ones.")] = None,
     cors_origin: Annotated[list[str] | None, typer.Option(help="Web origin that may call; default: any.")] = None,
@@ -129,6 +129,8 @@ def extract(
     from training.readers.fhir_ndjson import describe_broken, read_record
     from training.store import write_events
 
+    if not target.absolute().parent.is_dir():  # told before the reading, which may take long
+        _fail(f"{target}: expected a folder that is there to write the file into.")
     console = Console()
     try:
         with steps(console) as progress:
@@ -140,7 +142,10 @@ def extract(
         console.print(f"refused {count:>9,}  {'  '.join(parts)}", markup=False, highlight=False)
     if broken and not keep_going:
         _fail(f"{describe_broken(broken)} Nothing was written; --keep-going writes the rest.")
-    write_events(record.events, target)
+    try:
+        write_events(record.events, target)
+    except OSError as error:
+        _fail(f"{target}: cannot be written: {error}.")
     console.print(f"{len(record.events):,} events of {len(record.events.patients):,} patients in {target}.")
 
 
@@ -168,8 +173,8 @@ def card(
 @app.command()
 def demo(
     *,
-    port: Annotated[int, typer.Option(help="Port of the server.")] = 8000,
-    patients: Annotated[int, typer.Option(help="Size of the synthetic cohort.")] = 3000,
+    port: Annotated[int, typer.Option(help="Port of the server.", min=1, max=65_535)] = 8000,
+    patients: Annotated[int, typer.Option(help="Size of the synthetic cohort.", min=1)] = 3000,
     state: State = STATE / "demo",
     language: Language = "en",
     once: Annotated[bool, typer.Option("--once", help="End after the cards instead of serving on.")] = False,

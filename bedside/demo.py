@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +22,9 @@ from models.cohort import Cohort
 from serving.app import create_app
 from serving.assess import ServedModel, has_minimum, serve
 from serving.samples import Example
-from serving.settings import Settings
+from serving.settings import Settings, SettingsError
 from training import synthetic
-from training.dataset import Dataset
+from training.dataset import Dataset, DatasetError
 from training.pipeline import Job, train
 from training.readers import fhir_ndjson
 from training.rows import clinical_model
@@ -53,11 +52,22 @@ def run(*, port: int, patients: int, state: Path, language: str, once: bool) -> 
     """Generate, train, serve, call and print.
 
     Raises:
-        DemoError: the port is taken, or the server does not answer with cards.
+        DemoError: a setting is unknown, the port is taken, the cohort is too small to train on, or the server does
+            not answer with cards.
     """
+    try:
+        settings = Settings(
+            state=state,
+            public_url=f"http://127.0.0.1:{port}",
+            bundles=(state / MODEL / "bundle",),
+            language=language,  # type: ignore[arg-type]  # Settings checks it
+            as_of="latest-observation",
+        )
+    except SettingsError as error:
+        raise DemoError(str(error)) from error
     # Taken first: whoever has the port in use should not learn so after a minute's training.
     with _listen(port) as listener:
-        _run(listener, port=port, patients=patients, state=state, language=language, once=once)
+        _run(listener, settings, patients=patients, once=once)
 
 
 def _listen(port: int) -> socket.socket:
@@ -69,8 +79,8 @@ def _listen(port: int) -> socket.socket:
         ) from error
 
 
-def _run(listener: socket.socket, *, port: int, patients: int, state: Path, language: str, once: bool) -> None:
-    console = Console()
+def _run(listener: socket.socket, settings: Settings, *, patients: int, once: bool) -> None:
+    console, state = Console(), settings.state
     entry, folder = find(MODEL), state / MODEL
     console.print("[bold]Bedside[/bold]: from FHIR to a card. All patients are invented.\n")
     with steps(console) as progress:
@@ -85,20 +95,16 @@ def _run(listener: socket.socket, *, port: int, patients: int, state: Path, lang
             threads=2,
             compare=False,
         )
-        trained = train(job, progress)
+        try:
+            trained = train(job, progress)
+        except DatasetError as error:
+            raise DemoError(f"{error} Ask for more patients: bedside demo --patients 3000.") from error
         served = serve(entry, load(trained.bundle, entry.spec))
         _write_examples(folder / "examples", served, _choose(entry, served, dataset), state / "fhir")
     measured = next(iter(trained.results.main.values())).performance
     console.print(
         f"\nTrained [bold]{entry.spec.title}[/bold] on {measured.patients:,} invented patients: AUROC "
         f"{measured.auroc.value:.3f} out of fold. MLflow run {trained.run_id}, version {trained.version}."
-    )
-    settings = Settings(
-        state=state,
-        public_url=f"http://127.0.0.1:{port}",
-        bundles=(folder / "bundle",),
-        language=language,  # type: ignore[arg-type]  # Settings checks it
-        as_of="latest-observation",
     )
     _serve(settings, listener, folder / "examples", console, once=once)
 
@@ -181,7 +187,7 @@ def _post(url: str, body: bytes, settings: Settings) -> bytes:
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - as above
             answer: bytes = response.read()
             return answer
-    except urllib.error.URLError as error:
+    except OSError as error:  # URLError is one; a server that breaks off or keeps silent raises others
         raise DemoError(f"Expected a card from {url}: {error}.") from error
 
 

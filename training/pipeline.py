@@ -25,24 +25,29 @@ from models.bundle import (
 )
 from models.catalog import CatalogEntry
 from training import tracking
-from training.calibrate import apply
+from training.calibrate import CalibrationError, apply
 from training.cross_validation import OutOfFold, cross_validate, sigmoid
-from training.dataset import Dataset, Progress
+from training.dataset import Dataset, DatasetError, Progress
 from training.estimators import boosted_trees, fit, logistic_baseline, logits
+from training.evaluate import EvaluationError
 from training.export import GraphMetadata, ParityProof, export, prove
 from training.figures import draw
 from training.model_card import Results, model_card
 from training.parity_rows import golden_of, golden_rows, reference_of
 from training.recipe import Recipe, load_recipe
 from training.report import (
+    BandError,
     Measured,
     band_performance,
     choose_bands,
     measure,
     measure_out_of_fold,
     recalibrated,
+    require_ascending,
 )
 from training.rows import Rows, make_rows
+from training.split import SplitError
+from training.utility import UtilityError
 
 PROOF_ROWS = 2_000  # real rows that the graph is compared on, beside the constructed ones
 
@@ -96,14 +101,23 @@ def train(job: Job, progress: Progress) -> Trained:
     """Train, evaluate, export, prove, write and register.
 
     Raises:
-        DatasetError, RecipeError: the input is not what the model needs.
-        ParityError: the graph is not the estimator; nothing is written.
+        DatasetError, RecipeError: the input is not what the model needs, or too little of it.
+        ExportError: the graph is not the estimator; nothing is written.
     """
+    try:
+        return _train(job, progress)
+    except (BandError, CalibrationError, EvaluationError, SplitError, UtilityError) as error:
+        names = ", ".join(dataset.name for dataset in job.datasets)
+        raise DatasetError(f"The model {job.entry.spec.id} cannot be trained on {names}: {error}") from error
+
+
+def _train(job: Job, progress: Progress) -> Trained:
     recipe = load_recipe(job.entry.folder)
     development, *external = (make_rows(job.entry, dataset) for dataset in job.datasets)
     with tracking.run(job.store, experiment=job.entry.spec.id, name=f"{job.entry.spec.id} {recipe.version}") as run:
         trees = _cross_validate_trees(job, recipe, development, progress)
         bands = choose_bands(job.entry.spec, development, trees.probabilities)
+        require_ascending(bands)
         fitted = _fit(job, recipe, development, trees, progress)
         results = _results(job, recipe, development, external, trees, fitted, bands, progress)
         progress("writing the bundle", 0, 1)

@@ -99,13 +99,19 @@ def load_recipe(folder: Path) -> Recipe:
         table = tomllib.loads((folder / "training.toml").read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{folder.name}/training.toml: {error}.") from error
-    comparisons = {name: _comparison(one) for name, one in table.pop("comparisons", {}).items()}
+    comparisons = {name: _comparison(name, one) for name, one in table.pop("comparisons", {}).items()}
     try:
         return Recipe(**table, comparisons=comparisons)
-    except TypeError as error:
+    except TypeError as error:  # a field that is not there, or one too many
         raise RecipeError(f"{folder.name}/training.toml: {error}.") from error
 
 
-def _comparison(table: Mapping[str, Any]) -> Comparison:
-    added = (Aggregate(**{**one, "aggregation": Aggregation(one["aggregation"])}) for one in table.get("add", ()))
+def _comparison(name: str, table: Mapping[str, Any]) -> Comparison:
+    unknown = sorted(set(table) - {"add", "drop"})
+    if unknown:
+        raise RecipeError(f"[comparisons.{name}]: expected add and drop, got {', '.join(unknown)}.")
+    try:
+        added = [Aggregate(**one | {"aggregation": Aggregation(one["aggregation"])}) for one in table.get("add", ())]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecipeError(f"[comparisons.{name}]: a feature to add is none: {error}.") from error
     return Comparison(add=tuple(added), drop=tuple(table.get("drop", ())))

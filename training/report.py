@@ -1,6 +1,7 @@
 """The report: everything measured of a model on its data sets, and the thresholds that follow from it."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,10 @@ from training.rows import Rows
 
 # Thresholds tried for the utility: fine where risks are small.
 UTILITY_THRESHOLDS = np.geomspace(1e-3, 0.5, 200)
+
+
+class BandError(ValueError):
+    """The bands' thresholds do not ascend on these data; the message names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,6 +55,20 @@ def choose_bands(spec: ModelSpec, rows: Rows, probabilities: NDArray[np.float64]
         lower, reason = (0.0, "the rest") if band.rule is None else _lower(band.rule, rows, probabilities)
         bands.append(Band(id=band.id, indicator=band.indicator, lower_probability=lower, reason=reason))
     return tuple(bands)
+
+
+def require_ascending(bands: tuple[Band, ...]) -> None:
+    """Each band begins above the one before it; a bundle in which one does not would never be served.
+
+    Raises:
+        BandError: one does not.
+    """
+    for below, band in pairwise(bands):
+        if not below.lower_probability < band.lower_probability:
+            raise BandError(
+                f"Expected bands that ascend, but {band.id} ({band.reason}) begins at {band.lower_probability:.4g} and "
+                f"{below.id} ({below.reason}) at {below.lower_probability:.4g}. Choose other rules in the spec."
+            )
 
 
 def _lower(rule: ThresholdRule, rows: Rows, probabilities: NDArray[np.float64]) -> tuple[float, str]:

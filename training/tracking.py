@@ -21,6 +21,9 @@ with warnings.catch_warnings():
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.ERROR)
 
+# How MLflow says that there is no such model, and no such alias; anything else is a fault of the store.
+ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
@@ -98,5 +101,7 @@ def version_by_alias(store: Store, *, model: str, alias: str) -> tuple[int, str]
     try:
         version = client.get_model_version_by_alias(model, alias)
     except mlflow.exceptions.MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
         raise LookupError(f"No version of {model!r} has the alias {alias!r}.") from error
     return int(version.version), str(version.run_id)

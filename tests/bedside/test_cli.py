@@ -62,6 +62,8 @@ def test_extract_names_broken_lines_and_writes_nothing(fhir: Path, tmp_path: Pat
         (["train", "sepsis", "--data", "excel:nowhere"], "Expected data as KIND:PATH"),
         (["train", "sepsis", "--data", "physionet2019:nowhere"], "expected a folder with set_a.parquet"),
         (["extract", "nowhere", "events.parquet"], "expected a FHIR NDJSON file or a folder"),
+        (["extract", str(EXAMPLES), "nowhere/events.parquet"], "expected a folder that is there"),
+        (["demo", "--language", "fr"], "language: expected one of"),
         (["card", "nowhere.json"], "No such file"),
         (["card", str(EXAMPLES / "1-low.json"), "--language", "fr"], "language: expected one of"),
         (["card", str(EXAMPLES / "1-low.json"), "--service", "gout"], "Expected one of the models"),
@@ -70,7 +72,7 @@ def test_extract_names_broken_lines_and_writes_nothing(fhir: Path, tmp_path: Pat
     ],
 )
 def test_a_fault_is_one_sentence_and_a_status(arguments: list[str], expected: str, tmp_path: Path) -> None:
-    state = ["--state", str(tmp_path / "state")] if arguments[0] in {"train", "serve"} else []
+    state = ["--state", str(tmp_path / "state")] if arguments[0] in {"train", "serve", "demo"} else []
     result = run(app, [*arguments, *state])
     assert result.exit_code == 1
     assert expected in " ".join(result.stderr.split())
@@ -102,3 +104,20 @@ def test_card_refuses_a_request_that_is_none(tmp_path: Path) -> None:
     result = run(app, ["card", str(tmp_path / "request.json")])
     assert result.exit_code == 1
     assert "hookInstance" in result.stderr
+
+
+def test_serve_refuses_a_pseudonym_key_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "pseudonym.key").write_bytes(b"short")
+    result = run(app, ["serve", "--state", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "pseudonym.key" in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+@pytest.mark.parametrize("verb", ["serve", "demo"])
+def test_a_port_that_there_is_not_is_refused(verb: str, port: str, tmp_path: Path) -> None:
+    result = run(app, [verb, "--port", port, "--state", str(tmp_path / "state")])
+    assert result.exit_code == 2
+    assert "--port" in result.stderr
+    assert not (tmp_path / "state").exists()

@@ -1,6 +1,7 @@
 """The demonstration runs from nothing to three cards, and ends when told to."""
 
 import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bedside import demo
 from models.bundle import load
 from models.catalog import find
 from serving.samples import load_samples
+from serving.settings import Settings
 from training import pipeline
 from training.recipe import Recipe, load_recipe
 
@@ -44,3 +46,23 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(pipeline, "load_recipe", small)
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(demo.DemoError, match="port is taken"):
         demo.run(port=listener.getsockname()[1], patients=PATIENTS, state=tmp_path, language="en", once=True)
+
+
+def test_a_cohort_too_small_to_train_on_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(demo.DemoError, match="Ask for more patients"):
+        demo.run(port=free_port(), patients=3, state=tmp_path, language="en", once=True)
+
+
+def test_a_server_that_breaks_off_is_told() -> None:
+    settings = Settings(state=Path())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(demo.DemoError, match="Expected a card from"):
+            demo._post(url, b"{}", settings)
+        thread.join()

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from models.bundle import load
+from models.bundle import Band, load
 from models.catalog import find
 from serving.assess import serve
 from training import pipeline, synthetic, tracking
-from training.dataset import Dataset
+from training.dataset import Dataset, DatasetError
 from training.export import ParityError, export
 from training.pipeline import Job, Trained, train
 from training.readers import fhir_ndjson
 from training.recipe import Recipe, load_recipe
+from training.report import choose_bands
 from training.rows import make_rows
 
 PATIENTS, SEED = 260, 11
@@ -30,10 +31,15 @@ def small(folder: Path) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def cohort_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohort") / "fhir"
     synthetic.generate(folder, patients=PATIENTS, seed=SEED)
-    return fhir_ndjson.read(folder, lambda *_: None)[0]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(cohort_folder: Path) -> Dataset:
+    return fhir_ndjson.read(cohort_folder, lambda *_: None)[0]
 
 
 def job(dataset: Dataset, folder: Path) -> Job:
@@ -74,10 +80,15 @@ def test_what_was_never_missing_in_training_is_required_at_a_call(trained: tuple
     assert "albumin_last_168h" not in manifest.required_features
 
 
-def test_the_lineage_names_every_file_with_its_true_hash(trained: tuple[Job, Trained], dataset: Dataset) -> None:
+def test_the_lineage_names_every_file_with_its_true_hash(
+    trained: tuple[Job, Trained], dataset: Dataset, cohort_folder: Path
+) -> None:
     task, result = trained
     lineage = load(result.bundle, task.entry.spec).manifest.lineage
     assert {file.name for file in lineage.files} >= {"Patient.ndjson", "Observation.ndjson"}
+    told = {file.name: (file.sha256, file.bytes) for file in lineage.files}
+    files = {path.name: path.read_bytes() for path in cohort_folder.iterdir()}
+    assert told == {name: (hashlib.sha256(content).hexdigest(), len(content)) for name, content in files.items()}
     assert lineage.events == len(dataset.record.events)
     assert lineage.refusals == dataset.record.refusals.by_reason()
     counts = [step.index_times for step in lineage.flow]
@@ -148,3 +159,32 @@ def test_a_graph_that_differs_from_its_estimator_leaves_no_bundle(
     assert not task.output.exists()
     (failed,) = MlflowClient(tracking_uri=task.store.tracking_uri).search_runs(["1"])
     assert failed.info.status == "FAILED"
+
+
+def test_a_cohort_with_too_few_outcomes_for_the_folds_is_refused_in_words(dataset: Dataset, tmp_path: Path) -> None:
+    def many_folds(folder: Path) -> Recipe:
+        return replace(small(folder), folds=PATIENTS)
+
+    task = job(dataset, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "load_recipe", many_folds)
+        with pytest.raises(DatasetError, match=r"aki cannot be trained on FHIR NDJSON fhir, the same again: .*folds"):
+            train(task, lambda *_: None)
+    assert not task.output.exists()
+
+
+def test_bands_that_do_not_ascend_leave_the_bundle_that_stood_there(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def descending(*given: Any) -> tuple[Band, ...]:
+        first, *others = choose_bands(*given)
+        return (first, *reversed(others))
+
+    monkeypatch.setattr(pipeline, "load_recipe", small)
+    monkeypatch.setattr(pipeline, "choose_bands", descending)
+    task = job(dataset, tmp_path)
+    task.output.mkdir()
+    (task.output / "manifest.json").write_text("the bundle of yesterday", encoding="utf-8")
+    with pytest.raises(DatasetError, match="Expected bands that ascend"):
+        train(task, lambda *_: None)
+    assert (task.output / "manifest.json").read_text(encoding="utf-8") == "the bundle of yesterday"

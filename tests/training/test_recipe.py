@@ -37,6 +37,16 @@ def test_a_whole_recipe_is_read(tmp_path: Path) -> None:
         pytest.param("fairness", "", "fairness", id="an empty field of the card"),
         pytest.param("", 'horoscope = "Leo"', "horoscope", id="an unknown field of the card"),
         pytest.param("version", "", "version", id="no version"),
+        pytest.param("", '[comparisons.less]\ndropp = ["*"]', "less.*dropp", id="a comparison with a misspelt field"),
+        pytest.param(
+            "",
+            '[comparisons.more]\nadd = [{ concept = "lactate", aggregation = "mode" }]',
+            "more.*mode",
+            id="an unknown aggregation",
+        ),
+        pytest.param(
+            "", '[comparisons.more]\nadd = [{ concept = "lactate" }]', "more.*aggregation", id="no aggregation"
+        ),
     ],
 )
 def test_what_is_missing_or_unknown_is_named(tmp_path: Path, without: str, extra: str, message: str) -> None:

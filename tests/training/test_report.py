@@ -17,7 +17,14 @@ from training import calibrate, evaluate
 from training.cross_validation import cross_validate, sigmoid
 from training.dataset import Dataset
 from training.estimators import logistic_baseline
-from training.report import band_performance, choose_bands, measure_out_of_fold, recalibrated
+from training.report import (
+    BandError,
+    band_performance,
+    choose_bands,
+    measure_out_of_fold,
+    recalibrated,
+    require_ascending,
+)
 from training.rows import Rows
 
 PATIENTS, HOURS = 240, 10
@@ -77,6 +84,14 @@ def test_bands_say_why_they_begin_where_they_do(rows: Rows) -> None:
     assert [band.id for band in bands] == ["low", "raised", "high"]
     assert bands[0].lower_probability == 0
     assert all(band.reason for band in bands)
+
+
+def test_bands_that_do_not_ascend_are_named(rows: Rows) -> None:
+    rules = (ThresholdRule(kind="times_base_rate", value=4), ThresholdRule(kind="times_base_rate", value=2))
+    bands = choose_bands(spec(*rules), rows, probabilities(rows))
+    require_ascending(bands[:2])
+    with pytest.raises(BandError, match=r"band1 \(2 times the base rate\).*band0 \(4 times the base rate\)"):
+        require_ascending(bands)
 
 
 def test_out_of_fold_probabilities_are_calibrated_and_no_patient_is_split(rows: Rows) -> None:

@@ -22,7 +22,7 @@ def read(path: Path, progress: Progress) -> tuple[Dataset, ...]:
         raise DatasetError(f"{path.name}: {describe_broken(broken)} Mend or remove them.")
     return (
         Dataset(
-            name=f"FHIR NDJSON {path.name}",
+            name=f"FHIR NDJSON {path.resolve().name}",  # "." has no name of its own
             role="development",
             licence="as the data",
             attribution="the site's own records",
