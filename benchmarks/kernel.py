@@ -1,4 +1,6 @@
-"""The feature kernel for one patient and for many index times, on the features of a model.
+"""The feature kernel for one patient and for many index times, on the features of a model and on 60 made-up ones.
+
+What polars and duckdb need for the same is measured by benchmarks.kernel_peers.
 
 python -m benchmarks.kernel [--service sepsis] [--json FILE]
 """
@@ -6,18 +8,41 @@ python -m benchmarks.kernel [--service sepsis] [--json FILE]
 import argparse
 import json
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from features.events import MICROSECONDS_PER_HOUR, Events
-from features.feature import FeatureSet
+from features.feature import Aggregate, Aggregation, FeatureSet
 from features.kernel import Kernel
 from models.catalog import find
 
 EVENTS_PER_PATIENT = 300
 STAY_HOURS = 72
 ONE_PATIENT_EVENTS = 60
+MEASURED_CONCEPTS = 12
+LOOKBACK_HOURS = 24
+AGGREGATIONS = ("last", "min", "max", "mean", "count")
+
+
+def sixty(concepts: Sequence[str]) -> FeatureSet:
+    """60 plain features: the last, lowest, highest and mean value and the count, of a day of twelve concepts."""
+    return FeatureSet(
+        Aggregate(concept=concept, aggregation=Aggregation(aggregation), lookback_hours=LOOKBACK_HOURS)
+        for concept in concepts[:MEASURED_CONCEPTS]
+        for aggregation in AGGREGATIONS
+    )
+
+
+def every_kind() -> FeatureSet:
+    """60 features: each aggregation of a day of four concepts."""
+    return FeatureSet(
+        Aggregate(concept=f"concept{number}", aggregation=aggregation, lookback_hours=LOOKBACK_HOURS)
+        for number in range(4)
+        for aggregation in Aggregation
+    )
 
 
 def main() -> None:
@@ -30,28 +55,45 @@ def main() -> None:
     features = find(arguments.service).spec.features
     kernel, rng = Kernel(features), np.random.default_rng(0)
 
-    one = _events(features, 1, ONE_PATIENT_EVENTS, rng)
-    at = np.array([STAY_HOURS * MICROSECONDS_PER_HOUR])
-    single = _median_seconds(lambda: kernel.compute(one, np.zeros(1, np.int64), at), 500)
-
+    rows = [
+        _one_patient(name, chosen, rng)
+        for name, chosen in (
+            (arguments.service, features),
+            ("five numbers of a day", sixty([f"concept{number}" for number in range(MEASURED_CONCEPTS)])),
+            ("every aggregation of a day", every_kind()),
+        )
+    ]
     patients = max(1, arguments.index_times // STAY_HOURS)
     many = _events(features, patients, EVENTS_PER_PATIENT * patients, rng)
     who = rng.integers(0, patients, arguments.index_times)
     when = rng.integers(0, STAY_HOURS, arguments.index_times) * MICROSECONDS_PER_HOUR
     batch = _median_seconds(lambda: kernel.compute(many, who, when), 3)
 
-    rows = [
-        {"index_times": 1, "features": len(features), "events": len(one), "seconds": single},
-        {"index_times": len(who), "features": len(features), "events": len(many), "seconds": batch},
-    ]
+    rows.append(_row(arguments.service, len(who), features, many, batch))
     for row in rows:
         each = 1e6 * row["seconds"] / row["index_times"]
         print(
             f"{row['index_times']:>9,} index times × {row['features']} features over {row['events']:>9,} events: "
-            f"{1000 * row['seconds']:9.2f} ms, {each:8.2f} µs each"
+            f"{1000 * row['seconds']:9.2f} ms, {each:8.2f} µs each: {row['name']}"
         )
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+def _one_patient(name: str, features: FeatureSet, rng: np.random.Generator) -> dict[str, Any]:
+    one, kernel = _events(features, 1, ONE_PATIENT_EVENTS, rng), Kernel(features)
+    at = np.array([STAY_HOURS * MICROSECONDS_PER_HOUR])
+    return _row(name, 1, features, one, _median_seconds(lambda: kernel.compute(one, np.zeros(1, np.int64), at), 500))
+
+
+def _row(name: str, index_times: int, features: FeatureSet, events: Events, seconds: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "index_times": index_times,
+        "features": len(features),
+        "events": len(events),
+        "seconds": seconds,
+    }
 
 
 def _events(features: FeatureSet, patients: int, count: int, rng: np.random.Generator) -> Events:
@@ -68,8 +110,7 @@ def _events(features: FeatureSet, patients: int, count: int, rng: np.random.Gene
     )
 
 
-def _median_seconds(work: object, rounds: int) -> float:
-    assert callable(work)
+def _median_seconds(work: Callable[[], object], rounds: int) -> float:
     work()
     taken = []
     for _ in range(rounds):

@@ -1,7 +1,7 @@
 """Aggregations: what becomes of the events in a window, for all windows and index times at once."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,12 @@ HOURS_PER_YEAR = 8_766.0  # 365.25 days
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Numbers: TypeAlias = Floats | Ints | NDArray[np.bool_]
 Column = TypeVar("Column", NDArray[np.float64], NDArray[np.int64])
 
 
 class Ranges(NamedTuple):
-    """Per row [R] and index time [N] the events lo ≤ i < hi of the columns `time` and `value`.
+    """Per row [R] and index time [N] the events lo ≤ i < hi of the columns `time`, `value` and `until`.
 
     A row is a window or, once windows are dealt out, an aggregate. The columns have one element more than there are
     events: hi is a position of theirs, and so is −1. What is computed of an empty range means nothing.
@@ -26,6 +27,7 @@ class Ranges(NamedTuple):
     bounds: Ints  # [R, N, 2]: lo and hi
     time: Ints
     value: Floats
+    until: Ints
     at: Ints  # index times [N]
     copied_from: int  # positions from here on hold copies of events that stand before it too
 
@@ -44,19 +46,30 @@ class Ranges(NamedTuple):
         """How many events there are."""
         return self.hi - self.lo
 
+    def at_times(self, which: slice) -> "Ranges":
+        """The ranges of some of the index times."""
+        return self._replace(bounds=self.bounds[:, which], at=self.at[which])
+
 
 class Rule(NamedTuple):
-    """How an aggregation is computed, and how many events it needs; with fewer it is missing."""
+    """How an aggregation is computed, and what it needs.
 
-    fill: Callable[[Ranges], Floats | Ints]
+    Attributes:
+        fill: the numbers [R, N].
+        needs: how many events; with fewer it is missing.
+        expands: whether it lays out all events of all windows one behind the other, which takes memory for each.
+    """
+
+    fill: Callable[[Ranges], Numbers]
     needs: int
+    expands: bool = False
 
 
 def expand(lo: Ints, hi: Ints) -> tuple[Ints, Ints]:
     """All event positions of the ranges, one behind the other, and which range each belongs to."""
     lengths = hi - lo
-    owner = np.repeat(np.arange(len(lo)), lengths)
-    start = np.cumsum(lengths) - lengths
+    owner = np.arange(len(lo)).repeat(lengths)
+    start = lengths.cumsum() - lengths
     return np.arange(len(owner)) - (start - lo)[owner], owner
 
 
@@ -105,8 +118,9 @@ def _hours_covered(ranges: Ranges) -> Ints:
     """Unlike a count, the same whether a monitor charts every minute or a table holds one value an hour."""
     hour = ranges.time // MICROSECONDS_PER_HOUR
     changes = np.zeros(len(hour), np.int64)
-    np.cumsum(hour[1:] != hour[:-1], out=changes[1:])
-    return np.where(ranges.size > 0, changes[ranges.hi - 1] - changes[ranges.lo] + 1, 0)
+    (hour[1:] != hour[:-1]).cumsum(out=changes[1:])
+    hours: Ints = (changes[ranges.hi - 1] - changes[ranges.lo] + 1) * (ranges.size > 0)
+    return hours
 
 
 def _delta(ranges: Ranges) -> Floats:
@@ -144,6 +158,22 @@ def _present(ranges: Ranges) -> Ints:
     return np.minimum(ranges.size, 1)
 
 
+def _distinct(ranges: Ranges) -> Ints:
+    lo, hi = ranges.lo.ravel(), ranges.hi.ravel()
+    event, owner = expand(lo, hi)
+    values = ranges.value[event]
+    order = np.lexsort((values, owner))
+    owner, values = owner[order], values[order]
+    is_new = np.ones(len(owner), np.bool_)
+    is_new[1:] = (owner[1:] != owner[:-1]) | (values[1:] != values[:-1])
+    return np.bincount(owner[is_new], minlength=len(lo)).reshape(ranges.bounds.shape[:2])
+
+
+def _active(ranges: Ranges) -> NDArray[np.bool_]:
+    """By how much an end lies after the index time is not looked at: it was not known then."""
+    return (ranges.size > 0) & (reduce(np.maximum, ranges, ranges.until) > ranges.at)
+
+
 AGGREGATIONS: dict[Aggregation, Rule] = {
     Aggregation.LAST: Rule(_last, 1),
     Aggregation.FIRST: Rule(_first, 1),
@@ -154,8 +184,10 @@ AGGREGATIONS: dict[Aggregation, Rule] = {
     Aggregation.COUNT: Rule(_count, 0),
     Aggregation.HOURS_COVERED: Rule(_hours_covered, 0),
     Aggregation.DELTA: Rule(_delta, 2),
-    Aggregation.SLOPE: Rule(_slope, 2),
+    Aggregation.SLOPE: Rule(_slope, 2, expands=True),
     Aggregation.HOURS_SINCE: Rule(_hours_since, 1),
     Aggregation.YEARS_SINCE: Rule(_years_since, 1),
     Aggregation.PRESENT: Rule(_present, 0),
+    Aggregation.DISTINCT: Rule(_distinct, 0, expands=True),
+    Aggregation.ACTIVE: Rule(_active, 0),
 }

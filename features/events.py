@@ -1,4 +1,4 @@
-"""Events: what was measured, of whom, when, and when it became known; as sorted numpy columns."""
+"""Events: what was measured or held, of whom, from when to when, and when it became known; as sorted numpy columns."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,28 +11,37 @@ MICROSECONDS_PER_HOUR = 3_600_000_000
 
 
 class Event(NamedTuple):
-    """One event on its way into the columns; times are UTC microseconds since 1970."""
+    """One event on its way into the columns; times are UTC microseconds since 1970.
+
+    `until` is the end of what the event states; None: it is a point, and ends at its time.
+    """
 
     patient: str
     concept: str
     time: int
     known: int
     value: float
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Events:
-    """Columns of equal length, sorted by (concept, patient, time, known, value).
+    """Columns of equal length, sorted by (concept, patient, time, known, value, until).
 
     That order is also the tie-break: of two values of one concept at the same time, `last` is the one that
-    became known later, and of two known at once the higher. It never depends on the order of arrival.
+    became known later, of two known at once the higher, and of two alike the one that lasts longer. It never
+    depends on the order of arrival.
 
     Attributes:
         patients: the patient ids; the `patient` column (int32) indexes it.
         concepts: the concept ids; the `concept` column (int32) indexes it.
         time: int64, UTC microseconds, when the sample was drawn or the value measured.
         known: int64, UTC microseconds, when the value could first be seen; never before `time`.
-        value: float64 in the concept's canonical unit; 1.0 where being there is all that is said.
+        value: float64 in the concept's canonical unit. Of a coded kind (condition, medication, procedure, encounter)
+            it says which of its concept's codes was recorded, counted from 1, so that distinct ones can be counted.
+        until: int64, UTC microseconds, end of what the event states: its time where it is a point (a sample),
+            `times.LATEST` where it is open (a stay that goes on), never before its time. What it states holds at an
+            instant t if time ≤ t < until.
         has_late: whether any value became known after its time.
     """
 
@@ -43,16 +52,20 @@ class Events:
     time: NDArray[np.int64]
     known: NDArray[np.int64]
     value: NDArray[np.float64]
+    until: NDArray[np.int64]
     has_late: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        lengths = {len(c) for c in (self.patient, self.concept, self.time, self.known, self.value)}
+        columns = (self.patient, self.concept, self.time, self.known, self.value, self.until)
+        lengths = {len(column) for column in columns}
         if len(lengths) != 1:
-            raise ValueError(f"Events: expected five columns of one length, got lengths {sorted(lengths)}.")
+            raise ValueError(f"Events: expected six columns of one length, got lengths {sorted(lengths)}.")
         if not np.isfinite(self.value).all():
             raise ValueError("Events: expected finite values; a missing value is an event that is not there.")
         if (self.known < self.time).any():
             raise ValueError("Events: a value cannot be known before its time.")
+        if (self.until < self.time).any():
+            raise ValueError("Events: what an event states cannot end before its time.")
         object.__setattr__(self, "has_late", bool((self.known > self.time).any()))
 
     @classmethod
@@ -66,9 +79,12 @@ class Events:
         time: NDArray[np.int64],
         known: NDArray[np.int64],
         value: NDArray[np.float64],
+        until: NDArray[np.int64] | None = None,
     ) -> Self:
-        """Build from columns in any order."""
-        order = np.lexsort((value, known, time, patient, concept))
+        """Build from columns in any order; without `until` all events are points."""
+        until = time if until is None else until
+        value = value + 0.0  # −0 becomes 0: they tie, and would stand in the order of their arrival
+        order = np.lexsort((until, value, known, time, patient, concept))
         return cls(
             patients=tuple(patients),
             concepts=tuple(concepts),
@@ -76,7 +92,8 @@ class Events:
             concept=concept[order],
             time=time[order],
             known=known[order],
-            value=value[order] + 0.0,  # −0 becomes 0: they tie, and would stand in the order of their arrival
+            value=value[order],
+            until=until[order],
         )
 
     @classmethod
@@ -91,7 +108,7 @@ class Events:
             KeyError: an event's patient is not among the patients.
         """
         rows = list(events)
-        patient, concept, time, known, value = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+        patient, concept, time, known, value, until = zip(*rows, strict=True) if rows else ((),) * len(Event._fields)
         patients = sorted(set(patient)) if patients is None else patients
         concepts = sorted(set(concept))
         return cls.sort(
@@ -102,6 +119,7 @@ class Events:
             time=np.array(time, np.int64),
             known=np.array(known, np.int64),
             value=np.array(value, np.float64),
+            until=np.array([start if end is None else end for start, end in zip(time, until, strict=True)], np.int64),
         )
 
     def __len__(self) -> int:

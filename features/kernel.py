@@ -1,28 +1,28 @@
 """The feature kernel: events and index times in, the feature matrix out; for one patient and for a million.
 
-Every (concept, window) of every index time becomes one range [lo, hi) of the sorted events, found by binary
-search on one integer key, and every aggregation is a few array operations over all ranges at once.
+Index times are sorted by patient and worked through in chunks. For each chunk, every (concept, window) of every index
+time becomes one range [lo, hi) of the sorted events, found by binary search on one integer key, and every aggregation
+is a few array operations over all ranges at once.
 
-Memory: one chunk of `CHUNK_ROWS` index times needs about `CHUNK_ROWS × 4 × (windows + aggregates) × 8` bytes
-beside the events, a copy of the events with one int64 key each, and the result.
+Memory beside the events: see `Kernel.peak_bytes`. What does not fit into memory, events included, is computed in
+parts of whole patients, with `Kernel.stream`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import compress, groupby
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.aggregations import AGGREGATIONS, Column, Floats, Ints, Ranges, expand, reduce
-from features.events import MICROSECONDS_PER_HOUR, Events
+from features.aggregations import AGGREGATIONS, Floats, Ints, Numbers, Ranges
+from features.events import Events
 from features.feature import Aggregate, Difference, FeatureSet, Ratio, operands
+from features.search import BLOCK_EVENTS, Block, Positions, Shares, Window, Windows, known_only
 
-CHUNK_ROWS = 16_384
-KEY_LIMIT = 2**62  # keys and the sums made of them stay within int64
-
-Positions = NDArray[np.intp]
+CHUNK_ROWS = 8_192
 
 
 def compute(events: Events, index_patients: Ints, index_times: Ints, features: FeatureSet) -> NDArray[np.float32]:
@@ -33,8 +33,9 @@ def compute(events: Events, index_patients: Ints, index_times: Ints, features: F
 class Step(NamedTuple):
     """Neighbouring rows of aggregates that one function fills."""
 
-    fill: Callable[[Ranges], Floats | Ints]
+    fill: Callable[[Ranges], Numbers]
     rows: slice
+    windows: Positions | slice  # of each row; as a slice where they are neighbours too, which copies nothing
 
 
 class Pairs(NamedTuple):
@@ -54,12 +55,12 @@ class Kernel:
 
     features: FeatureSet
     concepts: tuple[str, ...]
-    window_concepts: Positions  # [W], into concepts
-    window_lookbacks: Ints  # [W], microseconds; -1: all of the past
+    windows: Windows
     row_windows: Positions  # [R], into windows
     row_needs: Ints  # [R, 1], how many events make the number
+    expanded: Ints  # [W], how many rows lay out all events of a window
     steps: tuple[Step, ...]
-    plain: tuple[Positions, Positions]  # columns that are aggregates, and their rows
+    column_rows: Positions  # [F], the row that is the column; 0 where the column is made of two
     ratios: Pairs
     differences: Pairs
 
@@ -67,91 +68,151 @@ class Kernel:
         order = list(AGGREGATIONS)
         parts = dict.fromkeys(part for feature in features for part in operands(feature))
         rows = {part: i for i, part in enumerate(sorted(parts, key=lambda part: order.index(part.aggregation)))}
-        windows: dict[tuple[str, float | None], int] = {}
-        row_windows = [windows.setdefault((part.concept, part.lookback_hours), len(windows)) for part in rows]
-        concepts = features.concepts
-        lookbacks = [_microseconds(hours) for _, hours in windows]
-        columns = [(column, rows[part]) for column, part in enumerate(features) if isinstance(part, Aggregate)]
+        numbers: dict[Window, int] = {}
+        row_windows = np.array([numbers.setdefault(Window.of(part), len(numbers)) for part in rows], np.intp)
+        expands = np.array([AGGREGATIONS[part.aggregation].expands for part in rows])
         compiled = {
             "features": features,
-            "concepts": concepts,
-            "window_concepts": np.array([concepts.index(concept) for concept, _ in windows], np.intp),
-            "window_lookbacks": np.array(lookbacks, np.int64),
-            "row_windows": np.array(row_windows, np.intp),
+            "concepts": features.concepts,
+            "windows": Windows.of(list(numbers), features.concepts),
+            "row_windows": row_windows,
             "row_needs": np.array([[AGGREGATIONS[part.aggregation].needs] for part in rows], np.int64),
-            "steps": tuple(_steps(rows)),
-            "plain": tuple(np.array(columns, np.intp).reshape(-1, 2).T),
+            "expanded": np.bincount(row_windows[expands], minlength=len(numbers)),
+            "steps": tuple(_steps(rows, row_windows)),
+            "column_rows": np.array([rows[part] if isinstance(part, Aggregate) else 0 for part in features], np.intp),
             "ratios": _pairs(features, rows, Ratio),
             "differences": _pairs(features, rows, Difference),
         }
         for name, value in compiled.items():
             object.__setattr__(self, name, value)
 
-    def compute(self, events: Events, index_patients: Ints, index_times: Ints) -> NDArray[np.float32]:
+    def compute(
+        self, events: Events, index_patients: Ints, index_times: Ints, *, threads: int = 1
+    ) -> NDArray[np.float32]:
         """Compute the features of each index time from the events known by then.
 
-        An event counts if its time and the time it became known are not after the index time, and its time is
-        after index time − lookback. The same row gives the same bits, alone or among a million.
+        An event counts if its time and the time it became known are not after the index time, and its time lies in
+        the window. The same row gives the same bits, alone or among a million, with one thread or with many.
 
         Args:
             events: of any number of patients.
             index_patients: int[N], into `events.patients`.
             index_times: int64[N], UTC microseconds.
+            threads: how many work at once; more than one pays from some ten thousand index times on.
 
         Returns:
             float32[N, F] in the order of the feature set; NaN where there was nothing to compute from.
 
         Raises:
-            ValueError: the two index arrays differ in length, a patient is not in the events, or the index times
-                lie thousands of years apart.
+            ValueError: the two index arrays differ in length, a patient is not in the events, or a window is
+                thousands of years long.
         """
         patients = np.asarray(index_patients, np.int64)
         times = np.asarray(index_times, np.int64)
-        if patients.shape != times.shape or patients.ndim != 1:
-            raise ValueError(
-                f"Expected two arrays [N], got index_patients {patients.shape} and index_times {times.shape}."
-            )
+        _check_index(patients, times, len(events.patients))
         result = np.empty((len(times), len(self.features)), np.float32)
         if not len(times):
             return result
-        if patients.min() < 0 or patients.max() >= len(events.patients):
-            raise ValueError(f"Expected index_patients in 0..{len(events.patients) - 1}; one is outside.")
-        order = np.lexsort((times, patients)) if len(times) > 1 else np.zeros(1, np.intp)
-        for search in self._searches(events, patients[order], times[order]):
-            result[order[search.rows]] = self._matrix(search.ranges(self.window_lookbacks)).T
+        if len(times) == 1:
+            order = np.zeros(1, np.intp)
+        else:
+            order = np.lexsort((times, patients))
+            patients, times = patients[order], times[order]
+        job = _Job(events, Shares.of(events, self.concepts), patients, times, order, result)
+        chunks = [slice(start, min(start + CHUNK_ROWS, len(times))) for start in range(0, len(times), CHUNK_ROWS)]
+        if threads == 1 or len(chunks) == 1:
+            for rows in chunks:
+                self._fill(job, rows)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(lambda rows: self._fill(job, rows), chunks):
+                    pass
         return result
 
-    def _searches(self, events: Events, patients: Ints, times: Ints) -> Iterator["_Search"]:
-        """Cut index times, sorted by (patient, time), into chunks, and patients into blocks that fit one key."""
-        place = {name: i for i, name in enumerate(events.concepts)}
-        concepts = np.array([place.get(name, -1) for name in self.concepts], np.int64)[self.window_concepts]
-        clock = _Clock.of(events, times, int(self.window_lookbacks.max()))
-        block = KEY_LIMIT // (clock.span * (len(events.concepts) + 1))
-        if block < 1:
+    def stream(self, parts: Iterable["Part"], *, threads: int = 1) -> Iterator[NDArray[np.float32]]:
+        """Compute one part after the other, each of whole patients; only the current one needs to be in memory.
+
+        Beside it the ids of the patients are kept, some 100 bytes each, to notice one who comes again.
+
+        Raises:
+            ValueError: a patient comes in two parts, so that windows would be cut; or see `compute`.
+        """
+        earlier: set[str] = set()
+        for number, part in enumerate(parts, start=1):
+            patients = part.patients()
+            again = len(earlier & patients)
+            if again:
+                raise ValueError(
+                    f"Part {number}: expected patients who were in no part before, got {again} who were; "
+                    "partition the events by patient."
+                )
+            earlier |= patients
+            yield self.compute(part.events, part.index_patients, part.index_times, threads=threads)
+
+    def peak_bytes(self, index_times: int, *, patient_events: int, threads: int = 1) -> int:
+        """The most memory that `compute` takes beside the events and the index times given to it, the result included.
+
+        For N index times, F features of A aggregates over W windows, and T threads it is
+
+            N × (4 F + 64) + T × (C × (96 W + 56 A + 24 F) + 80 × (B + L))
+
+        bytes. C = min(N, `CHUNK_ROWS`) index times make a chunk; B = max(`BLOCK_EVENTS`, E) are the events of a block,
+        with E those of the patient who has most; and L = `BLOCK_EVENTS` + E × (W + slopes + distinct counts) are
+        those laid out one behind the other for slopes, distinct counts and results known late. It does not depend on
+        how many events there are.
+
+        Args:
+            index_times: N.
+            patient_events: E.
+            threads: T.
+        """
+        features, aggregates, windows = len(self.features), len(self.row_windows), len(self.expanded)
+        chunk = min(index_times, CHUNK_ROWS)
+        block = max(BLOCK_EVENTS, patient_events)
+        laid_out = BLOCK_EVENTS + patient_events * int((self.expanded + 1).sum())
+        each = chunk * (96 * windows + 56 * aggregates + 24 * features) + 80 * (block + laid_out)
+        return index_times * (4 * features + 64) + threads * each
+
+    def _fill(self, job: "_Job", rows: slice) -> None:
+        """Fill rows of the result; in halves where they have too many events, or too wide a key, for one block."""
+        patients, times = job.patients[rows], job.times[rows]
+        block = Block.of(job.events, job.shares, int(patients[0]), int(patients[-1]))
+        ranges = None if block is None else block.find(self.windows, patients, times)
+        if block is not None and ranges is not None:
+            for portion in self._portions(ranges, late=block.has_late):
+                own = ranges.at_times(portion)
+                own = known_only(own, block.known) if block.has_late else own
+                job.result[job.order[rows][portion]] = self._matrix(own).T
+            return
+        if len(times) == 1:
             raise ValueError(
-                f"Expected index times and lookbacks that span centuries at most, got {clock.span} steps "
-                f"of {clock.microseconds} µs; look for a wrong index time."
+                "Expected windows that span centuries at most; look for a wrong index time, or a wrong start of a stay."
             )
-        start = 0
-        while start < len(times):
-            first = int(patients[start])
-            stop = int(np.searchsorted(patients, first + block))
-            keyed = _keyed(events, clock, first, min(block, len(events.patients) - first))
-            for lo in range(start, stop, CHUNK_ROWS):
-                rows = slice(lo, min(lo + CHUNK_ROWS, stop))
-                yield _Search(keyed, concepts, rows, patients[rows], times[rows])
-            start = stop
+        middle = (rows.start + rows.stop) // 2
+        self._fill(job, slice(rows.start, middle))
+        self._fill(job, slice(middle, rows.stop))
+
+    def _portions(self, ranges: Ranges, *, late: bool) -> Iterator[slice]:
+        """Index times in pieces that lay out `BLOCK_EVENTS` events, those of the last index time more, or fewer."""
+        times = len(ranges.at)
+        if times == 1 or not (late or self.expanded.any()):
+            yield slice(0, times)
+            return
+        laid_out = np.cumsum((self.expanded + late) @ ranges.size)
+        pieces = laid_out // BLOCK_EVENTS
+        edges = np.flatnonzero(pieces[1:] > pieces[:-1]) + 1
+        yield from map(slice, [0, *edges.tolist()], [*edges.tolist(), times])
 
     def _matrix(self, windows: Ranges) -> Floats:
         """The features [F, N]."""
-        ranges = windows._replace(bounds=windows.bounds[self.row_windows])
-        work = np.empty((len(self.row_windows), len(ranges.at)), np.float64)
-        for fill, rows in self.steps:
-            work[rows] = fill(ranges._replace(bounds=ranges.bounds[rows]))
-        np.copyto(work, np.nan, where=ranges.size < self.row_needs)
-        matrix = np.empty((len(self.features), len(ranges.at)), np.float64)
-        columns, rows_of = self.plain
-        matrix[columns] = work[rows_of]
+        work = np.empty((len(self.row_windows), len(windows.at)), np.float64)
+        previous, ranges = None, windows
+        for fill, rows, of_rows in self.steps:
+            if of_rows is not previous:  # aggregations of the same windows share them
+                previous, ranges = of_rows, Ranges(windows.bounds[of_rows], *windows[1:])
+            work[rows] = fill(ranges)
+        np.copyto(work, np.nan, where=windows.size[self.row_windows] < self.row_needs)
+        matrix: Floats = work[self.column_rows]
         if len(self.ratios.columns):
             denominator = work[self.ratios.second]
             denominator[denominator == 0] = np.nan
@@ -161,14 +222,50 @@ class Kernel:
         return matrix
 
 
-def _microseconds(hours: float | None) -> int:
-    return -1 if hours is None else round(hours * MICROSECONDS_PER_HOUR)
+class Part(NamedTuple):
+    """What `Kernel.stream` takes: all events of some patients, and their index times, as for `Kernel.compute`."""
+
+    events: Events
+    index_patients: Ints
+    index_times: Ints
+
+    def patients(self) -> set[str]:
+        """The ids of the patients who have an event or an index time."""
+        _check_index(self.index_patients, self.index_times, len(self.events.patients))
+        occurs = np.zeros(len(self.events.patients), np.bool_)
+        occurs[self.events.patient] = True
+        occurs[self.index_patients] = True
+        return set(compress(self.events.patients, occurs.tolist()))
 
 
-def _steps(rows: dict[Aggregate, int]) -> Iterator[Step]:
+class _Job(NamedTuple):
+    """What all chunks of one call share; index times [N] sorted by (patient, time), and where they came from."""
+
+    events: Events
+    shares: Shares
+    patients: Ints
+    times: Ints
+    order: Positions
+    result: NDArray[np.float32]
+
+
+def _check_index(patients: Ints, times: Ints, known_patients: int) -> None:
+    if patients.shape != times.shape or patients.ndim != 1:
+        raise ValueError(f"Expected two arrays [N], got index_patients {patients.shape} and index_times {times.shape}.")
+    if len(patients) and (patients.min() < 0 or patients.max() >= known_patients):
+        raise ValueError(f"Expected index_patients in 0..{known_patients - 1}; one is outside.")
+
+
+def _steps(rows: dict[Aggregate, int], row_windows: Positions) -> Iterator[Step]:
+    slices: dict[tuple[int, int], slice] = {}
     for aggregation, group in groupby(rows, key=lambda part: part.aggregation):
         numbers = [rows[part] for part in group]
-        yield Step(AGGREGATIONS[aggregation].fill, slice(numbers[0], numbers[-1] + 1))
+        of_rows = slice(numbers[0], numbers[-1] + 1)
+        windows = row_windows[of_rows]
+        ends = int(windows[0]), int(windows[-1]) + 1
+        are_neighbours = windows.tolist() == list(range(*ends))
+        of_windows = slices.setdefault(ends, slice(*ends)) if are_neighbours else windows
+        yield Step(AGGREGATIONS[aggregation].fill, of_rows, of_windows)
 
 
 def _pairs(features: FeatureSet, rows: dict[Aggregate, int], kind: type[Ratio | Difference]) -> Pairs:
@@ -178,116 +275,3 @@ def _pairs(features: FeatureSet, rows: dict[Aggregate, int], kind: type[Ratio | 
         if isinstance(feature, kind)
     ]
     return Pairs(*np.array(found, np.intp).reshape(-1, 3).T)
-
-
-class _Clock(NamedTuple):
-    """Times as small integers: ticks since just before the earliest window, clipped on both sides.
-
-    Clipping keeps the order of everything a search can ask for: what lies before every window is 0, what lies
-    after every index time is `span` − 1.
-    """
-
-    origin: int
-    microseconds: int  # a tick; events lie on ticks, so that flooring an index time to a tick changes nothing
-    span: int
-
-    @classmethod
-    def of(cls, events: Events, times: Ints, longest_lookback: int) -> "_Clock":
-        tick = 1_000_000 if not (events.time % 1_000_000).any() else 1
-        origin = (int(times.min()) - max(longest_lookback, 0)) // tick * tick
-        return cls(origin, tick, (int(times.max()) - origin) // tick + 3)
-
-    def ticks(self, times: Ints) -> Ints:
-        passed = (times - self.origin) // self.microseconds + 1
-        clipped: Ints = np.minimum(np.maximum(passed, 0), self.span - 1)
-        return clipped
-
-
-class _Keyed(NamedTuple):
-    """The events of a block of patients with their sorted search keys; the columns as in `Ranges`."""
-
-    key: Ints
-    time: Ints
-    known: Ints
-    value: Floats
-    clock: _Clock
-    first_patient: int
-    patients: int
-    has_late: bool
-
-    def base(self, concepts: Ints, patients: Ints) -> Ints:
-        """Key of the first tick of a patient's concept; a concept nobody has (−1) precedes all events."""
-        return (concepts * self.patients + (patients - self.first_patient)) * self.clock.span
-
-
-def _keyed(events: Events, clock: _Clock, first: int, patients: int) -> _Keyed:
-    every = slice(None) if patients == len(events.patients) else _of_patients(events, first, patients)
-    time = events.time[every]
-    keyed = _Keyed(
-        key=np.empty(0, np.int64),
-        time=_one_longer(time),
-        known=_one_longer(events.known[every]),
-        value=_one_longer(events.value[every]),
-        clock=clock,
-        first_patient=first,
-        patients=patients,
-        has_late=events.has_late,
-    )
-    base = keyed.base(events.concept[every].astype(np.int64), events.patient[every].astype(np.int64))
-    return keyed._replace(key=base + clock.ticks(time))
-
-
-def _of_patients(events: Events, first: int, patients: int) -> NDArray[np.intp]:
-    return np.flatnonzero((events.patient >= first) & (events.patient < first + patients))
-
-
-def _one_longer(*columns: Column) -> Column:
-    longer: Column = np.concatenate((*columns, np.zeros(1, columns[0].dtype)))
-    return longer
-
-
-class _Search(NamedTuple):
-    """One chunk of index times, to be looked up in a block of events."""
-
-    events: _Keyed
-    concepts: Ints  # [W], into the events' concepts; −1: none has it
-    rows: slice
-    patients: Ints
-    times: Ints
-
-    def ranges(self, lookbacks: Ints) -> Ranges:
-        base = self.events.base(self.concepts[:, None], self.patients)
-        ticks = self.events.clock.ticks
-        sought = np.empty((len(lookbacks), len(self.times), 2), np.int64)
-        # A window starts after index time − lookback; one without limit starts before the patient's first tick.
-        earliest = ticks(self.times - lookbacks[:, None])
-        sought[..., 0] = base + np.where(lookbacks[:, None] < 0, -1, earliest)
-        sought[..., 1] = base + ticks(self.times)
-        bounds = np.searchsorted(self.events.key, sought, side="right")
-        ranges = Ranges(bounds, self.events.time, self.events.value, self.times, len(self.events.value))
-        return _without_unknown(ranges, self.events.known) if self.events.has_late else ranges
-
-
-def _without_unknown(ranges: Ranges, known: Ints) -> Ranges:
-    """Leave out events whose value became known only after the index time.
-
-    Ranges that hold such an event are copied without it behind the columns, and point there instead.
-    """
-    if known[:-1].max(initial=ranges.at.min()) <= ranges.at.min():
-        return ranges
-    window, row = np.nonzero((ranges.size > 0) & (reduce(np.maximum, ranges, known) > ranges.at))
-    if not len(row):
-        return ranges
-    lo, hi = ranges.bounds[window, row].T
-    event, owner = expand(lo, hi)
-    seen = known[event] <= ranges.at[row[owner]]
-    start = len(ranges.value)
-    stop = start + np.cumsum(np.bincount(owner[seen], minlength=len(row)))
-    bounds = ranges.bounds.copy()
-    bounds[window, row, 0] = np.concatenate(([start], stop[:-1]))
-    bounds[window, row, 1] = stop
-    return ranges._replace(
-        bounds=bounds,
-        time=_one_longer(ranges.time, ranges.time[event[seen]]),
-        value=_one_longer(ranges.value, ranges.value[event[seen]]),
-    )

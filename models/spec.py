@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
-from features.feature import FeatureSet
+from features.feature import FeatureSet, declaration
 
 Indicator: TypeAlias = Literal["info", "warning", "critical"]
 ID_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -140,7 +140,7 @@ class ModelSpec:
             "hooks": self.hooks,
             "target": self.target,
             "horizon_hours": self.horizon_hours,
-            "features": [[type(feature).__name__, asdict(feature)] for feature in self.features],
+            "features": [[type(feature).__name__, declaration(feature)] for feature in self.features],
             "minimum_data": [asdict(rule) for rule in self.minimum_data],
             "bands": [asdict(band) for band in self.bands],
         }

@@ -32,7 +32,7 @@ def of_feature(events: Iterable[Event], patient: str, at: int, feature: Feature)
     """One number of one patient at one time."""
     match feature:
         case Aggregate():
-            return of_aggregate(seen(events, patient, at, feature), at, feature.aggregation)
+            return of_aggregate(in_window(events, patient, at, feature), at, feature.aggregation)
         case Ratio(numerator=first, denominator=second):
             below = of_feature(events, patient, at, second)
             return math.nan if below == 0 else of_feature(events, patient, at, first) / below
@@ -40,32 +40,50 @@ def of_feature(events: Iterable[Event], patient: str, at: int, feature: Feature)
             return of_feature(events, patient, at, first) - of_feature(events, patient, at, second)
 
 
-def seen(events: Iterable[Event], patient: str, at: int, part: Aggregate) -> list[Event]:
+def in_window(events: Iterable[Event], patient: str, at: int, part: Aggregate) -> list[Event]:
     """The events that count, oldest first; of two at one time the later known last, then the higher."""
-    found = []
-    for event in events:
-        if event.patient != patient or event.concept != part.concept:
-            continue
-        if event.time > at or event.known > at:
-            continue
-        if part.lookback_hours is not None and event.time <= at - round(part.lookback_hours * MICROSECONDS_PER_HOUR):
-            continue
-        found.append(event)
+    begin = -math.inf
+    if part.lookback_hours is not None:
+        begin = at - round(part.lookback_hours * MICROSECONDS_PER_HOUR) + 1
+    if part.since is not None:
+        begin = start_of_stay(seen(events, patient, at, part.since), at)
+    end = at - round(part.skip_hours * MICROSECONDS_PER_HOUR)
+    found = [event for event in seen(events, patient, at, part.concept) if begin <= event.time <= end]
     return sorted(found, key=lambda event: (event.time, event.known, event.value))
+
+
+def seen(events: Iterable[Event], patient: str, at: int, concept: str) -> list[Event]:
+    """The events of a concept that had happened and were known at a time."""
+    return [
+        event
+        for event in events
+        if (event.patient, event.concept) == (patient, concept) and event.time <= at and event.known <= at
+    ]
+
+
+def start_of_stay(stays: Iterable[Event], at: int) -> float:
+    """When the stay began that began latest of those that go on; infinity where none does."""
+    return max((stay.time for stay in stays if end_of(stay) > at), default=math.inf)
+
+
+def end_of(event: Event) -> int:
+    """The end of what an event states; its time where it is a point."""
+    return event.time if event.until is None else event.until
 
 
 def of_aggregate(events: list[Event], at: int, aggregation: Aggregation) -> float:
     """One number of the events that count."""
-    match aggregation:
-        case Aggregation.COUNT:
-            return float(len(events))
-        case Aggregation.PRESENT:
-            return 1.0 if events else 0.0
-        case Aggregation.HOURS_COVERED:
-            return float(len({event.time // MICROSECONDS_PER_HOUR for event in events}))
-        case Aggregation.DELTA | Aggregation.SLOPE if len(events) < 2:
-            return math.nan
-    return of_some(events, at, aggregation) if events else math.nan
+    counted = {
+        Aggregation.COUNT: len(events),
+        Aggregation.PRESENT: bool(events),
+        Aggregation.ACTIVE: any(end_of(event) > at for event in events),
+        Aggregation.DISTINCT: len({event.value for event in events}),
+        Aggregation.HOURS_COVERED: len({event.time // MICROSECONDS_PER_HOUR for event in events}),
+    }
+    if aggregation in counted:
+        return float(counted[aggregation])
+    needed = 2 if aggregation in {Aggregation.DELTA, Aggregation.SLOPE} else 1
+    return of_some(events, at, aggregation) if len(events) >= needed else math.nan
 
 
 def of_some(events: list[Event], at: int, aggregation: Aggregation) -> float:

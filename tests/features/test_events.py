@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.events import Event, Events
+from features.times import LATEST
 
 MORNING = [
     Event("bert", "lactate", 20, 20, 3.0),
@@ -17,11 +18,11 @@ MORNING = [
 ]
 
 
-def rows(events: Events) -> list[tuple[str, str, int, int, float]]:
-    columns = (events.patient, events.concept, events.time, events.known, events.value)
+def rows(events: Events) -> list[tuple[str, str, int, int, float, int]]:
+    columns = (events.patient, events.concept, events.time, events.known, events.value, events.until)
     return [
-        (events.concepts[concept], events.patients[patient], time, known, value)
-        for patient, concept, time, known, value in zip(*(column.tolist() for column in columns), strict=True)
+        (events.concepts[concept], events.patients[patient], time, known, value, until)
+        for patient, concept, time, known, value, until in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 
@@ -34,16 +35,17 @@ def columns(**changed: Any) -> dict[str, Any]:
         "time": np.array([1, 2], np.int64),
         "known": np.array([1, 2], np.int64),
         "value": np.array([1.0, 2.0]),
+        "until": np.array([1, 9], np.int64),
     }
     return sound | changed
 
 
 def test_events_are_sorted_by_concept_patient_and_time() -> None:
     assert rows(Events.of(MORNING)) == [
-        ("lactate", "anna", 10, 10, 1.0),
-        ("lactate", "anna", 30, 40, 2.0),
-        ("lactate", "bert", 20, 20, 3.0),
-        ("sodium", "anna", 10, 10, 140.0),
+        ("lactate", "anna", 10, 10, 1.0, 10),
+        ("lactate", "anna", 30, 40, 2.0, 30),
+        ("lactate", "bert", 20, 20, 3.0, 20),
+        ("sodium", "anna", 10, 10, 140.0, 10),
     ]
 
 
@@ -56,10 +58,30 @@ def test_of_two_events_at_one_time_the_later_known_comes_last_then_the_higher() 
     assert Events.of(tied).value.tolist() == [9.0, 0.5, 1.0]
 
 
+def test_an_event_lasts_until_its_end_and_a_point_ends_at_its_time() -> None:
+    stay = Event("anna", "inpatient_stay", 10, 12, 1.0, 50)
+    events = Events.of([*MORNING, stay])
+    assert events.until[events.concept == events.concepts.index("inpatient_stay")].tolist() == [50]
+    points = events.concept != events.concepts.index("inpatient_stay")
+    assert events.until[points].tolist() == events.time[points].tolist()
+
+
+def test_of_two_events_that_are_alike_the_one_that_lasts_longer_comes_last() -> None:
+    alike = [Event("anna", "icu_stay", 10, 10, 1.0, end) for end in (LATEST, 10, 30)]
+    assert Events.of(alike).until.tolist() == [10, 30, LATEST]
+
+
+def test_columns_without_ends_are_points() -> None:
+    given_columns = {name: column for name, column in columns().items() if name != "until"}
+    assert Events.sort(**given_columns).until.tolist() == [1, 2]
+    assert Events.sort(**columns()).until.tolist() == [1, 9]
+
+
 def test_columns_have_the_types_that_the_kernel_works_with() -> None:
     for events in (Events.of(MORNING), Events.of([])):
-        types = [column.dtype for column in (events.patient, events.concept, events.time, events.known, events.value)]
-        assert types == [np.int32, np.int32, np.int64, np.int64, np.float64]
+        assert [column.dtype for column in (events.patient, events.concept)] == [np.int32, np.int32]
+        assert [column.dtype for column in (events.time, events.known, events.until)] == [np.int64] * 3
+        assert events.value.dtype == np.float64
 
 
 def test_no_events_are_events_too() -> None:
@@ -73,7 +95,7 @@ def test_no_events_are_events_too() -> None:
 def test_patients_without_events_keep_their_place() -> None:
     events = Events.of(MORNING, patients=["zoe", "anna", "bert"])
     assert events.patients == ("zoe", "anna", "bert")
-    assert rows(events)[0] == ("lactate", "anna", 10, 10, 1.0)
+    assert rows(events)[0] == ("lactate", "anna", 10, 10, 1.0, 10)
 
 
 def test_an_event_of_a_patient_who_is_not_listed_is_an_error() -> None:
@@ -103,6 +125,7 @@ def test_late_results_are_noticed() -> None:
         pytest.param({"value": np.array([1.0, np.nan])}, "finite", id="a missing value"),
         pytest.param({"value": np.array([1.0, np.inf])}, "finite", id="an infinite value"),
         pytest.param({"known": np.array([1, 1], np.int64)}, "before its time", id="known before it was measured"),
+        pytest.param({"until": np.array([1, 1], np.int64)}, "cannot end before", id="over before it began"),
     ],
 )
 def test_columns_that_contradict_themselves_are_refused(changed: dict[str, Any], message: str) -> None:

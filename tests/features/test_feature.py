@@ -1,6 +1,7 @@
 """Features: their names, what they read, and what cannot be declared."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from features.feature import (
     Feature,
     FeatureSet,
     Ratio,
+    declaration,
     operands,
 )
 
@@ -19,6 +21,8 @@ LAST = Aggregate(concept="creatinine", aggregation=Aggregation.LAST, lookback_ho
 LOWEST = Aggregate(concept="creatinine", aggregation=Aggregation.MIN, lookback_hours=48)
 BUN = Aggregate(concept="bun", aggregation=Aggregation.LAST)
 RATIO = Ratio(name="bun_creatinine_ratio", numerator=BUN, denominator=LAST)
+DURING = Aggregate(concept="lactate", aggregation=Aggregation.MAX, since="inpatient_stay")
+PER_STAY = Ratio(name="creatinine_to_lactate", numerator=LAST, denominator=DURING)
 RISE = Difference(name="creatinine_rise", minuend=LAST, subtrahend=LOWEST)
 
 
@@ -40,11 +44,32 @@ def test_a_feature_is_named_after_its_concept_aggregation_and_lookback(
 
 
 @pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        pytest.param({"lookback_hours": 168, "skip_hours": 24}, "creatinine_min_168h_skip_24h", id="a week but today"),
+        pytest.param({"skip_hours": 0.5}, "creatinine_min_skip_0.5h", id="all but the last half hour"),
+        pytest.param({"since": "inpatient_stay"}, "creatinine_min_since_inpatient_stay", id="since admission"),
+        pytest.param(
+            {"since": "icu_stay", "skip_hours": 6},
+            "creatinine_min_since_icu_stay_skip_6h",
+            id="since, but the last 6 h",
+        ),
+    ],
+)
+def test_a_feature_is_named_after_its_window(window: dict[str, Any], expected: str) -> None:
+    assert Aggregate(concept="creatinine", aggregation=Aggregation.MIN, **window).id == expected
+
+
+@pytest.mark.parametrize(
     ("feature", "concepts", "parts"),
     [
         pytest.param(BUN, ("bun",), (BUN,), id="aggregate"),
         pytest.param(RATIO, ("bun", "creatinine"), (BUN, LAST), id="ratio"),
         pytest.param(RISE, ("creatinine", "creatinine"), (LAST, LOWEST), id="difference"),
+        pytest.param(DURING, ("lactate", "inpatient_stay"), (DURING,), id="aggregate since a stay began"),
+        pytest.param(
+            PER_STAY, ("creatinine", "lactate", "inpatient_stay"), (LAST, DURING), id="measured concepts come first"
+        ),
     ],
 )
 def test_a_feature_knows_what_it_reads(
@@ -58,6 +83,52 @@ def test_a_feature_knows_what_it_reads(
 def test_a_lookback_is_above_zero_and_within_a_life(lookback_hours: float) -> None:
     with pytest.raises(ValueError, match="lookback_hours above 0"):
         Aggregate(concept="bun", aggregation=Aggregation.LAST, lookback_hours=lookback_hours)
+
+
+@pytest.mark.parametrize("skip_hours", [-1.0, 24.0, 25.0, math.nan, math.inf])
+def test_what_is_skipped_is_less_than_the_window(skip_hours: float) -> None:
+    with pytest.raises(ValueError, match="skip_hours from 0 to below 24"):
+        Aggregate(concept="bun", aggregation=Aggregation.LAST, lookback_hours=24, skip_hours=skip_hours)
+
+
+@pytest.mark.parametrize(("since", "lookback_hours"), [("inpatient_stay", 24.0), ("", None)])
+def test_a_window_has_one_start(since: str, lookback_hours: float | None) -> None:
+    with pytest.raises(ValueError, match="lookback_hours or since"):
+        Aggregate(concept="bun", aggregation=Aggregation.LAST, lookback_hours=lookback_hours, since=since)
+
+
+def test_the_stays_of_windows_are_read_from_all_of_the_past() -> None:
+    """And so is what is measured during them: a stay may have begun at any time."""
+    features = FeatureSet([DURING, LAST])
+    assert features.concepts == ("lactate", "inpatient_stay", "creatinine")
+    assert dict(features.lookbacks_hours) == {"lactate": math.inf, "inpatient_stay": math.inf, "creatinine": 168}
+
+
+@pytest.mark.parametrize(
+    ("feature", "expected"),
+    [
+        pytest.param(
+            LAST, {"concept": "creatinine", "aggregation": "last", "lookback_hours": 168}, id="as it was always written"
+        ),
+        pytest.param(
+            DURING,
+            {"concept": "lactate", "aggregation": "max", "lookback_hours": None, "since": "inpatient_stay"},
+            id="with what was added since",
+        ),
+        pytest.param(
+            RISE,
+            {
+                "name": "creatinine_rise",
+                "minuend": {"concept": "creatinine", "aggregation": "last", "lookback_hours": 168},
+                "subtrahend": {"concept": "creatinine", "aggregation": "min", "lookback_hours": 48},
+            },
+            id="in operands too",
+        ),
+    ],
+)
+def test_a_declaration_leaves_out_what_says_nothing_new(feature: Feature, expected: dict[str, Any]) -> None:
+    """Or the fingerprint of every released bundle would change with each new kind of window."""
+    assert declaration(feature) == expected
 
 
 def test_a_feature_set_keeps_the_order_of_its_features() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features import kernel
+from features import search
+from features.aggregations import AGGREGATIONS
 from features.events import MICROSECONDS_PER_HOUR, Event, Events
 from features.feature import Aggregate, Aggregation, Difference, Feature, FeatureSet, Ratio
 from features.kernel import compute
@@ -60,6 +61,8 @@ RISING = drawn((6, 2.0), (8, 1.0), (10, 4.0), (11, 3.0))
         ("hours_since", 1.0),
         ("years_since", 1 / 8766),
         ("present", 1.0),
+        ("distinct", 4.0),
+        ("active", 0.0),  # a measurement is over when it is made
     ],
 )
 def test_four_lactates_in_the_morning_become_one_number(aggregation: str, expected: float) -> None:
@@ -68,7 +71,7 @@ def test_four_lactates_in_the_morning_become_one_number(aggregation: str, expect
 
 @pytest.mark.parametrize("aggregation", list(Aggregation))
 def test_nothing_measured_is_missing_and_is_zero_only_where_events_are_counted(aggregation: Aggregation) -> None:
-    expected = 0.0 if aggregation in {"count", "present", "hours_covered"} else math.nan
+    expected = 0.0 if AGGREGATIONS[aggregation].needs == 0 else math.nan
     empty = drawn()
     other_concept = drawn((11, 80.0), concept="heart_rate")
     too_old = drawn((2, 1.0))
@@ -191,10 +194,10 @@ def test_a_feature_and_an_operand_of_another_may_be_the_same_aggregate() -> None
     np.testing.assert_array_equal(found, np.array([[3.0, 3.0]], np.float32))
 
 
-def test_index_times_too_far_apart_for_a_key_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "KEY_LIMIT", 1_000)
+def test_a_window_too_long_for_a_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "KEY_LIMIT", 1_000)
     with pytest.raises(ValueError, match="span centuries at most"):
-        compute(Events.of(RISING), np.zeros(2, np.int64), np.array([0, NOON]), FeatureSet([aggregate("last")]))
+        compute(Events.of(RISING), np.zeros(1, np.int64), np.array([NOON]), FeatureSet([aggregate("last", 24)]))
 
 
 def test_rows_come_back_in_the_order_of_the_index_times() -> None:

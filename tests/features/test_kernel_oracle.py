@@ -2,6 +2,8 @@
 
 import pickle
 from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from features import kernel
+from features import kernel, search
+from features.aggregations import Ranges
 from features.events import MICROSECONDS_PER_HOUR, Event, Events
 from features.feature import Aggregate, Aggregation, Difference, Feature, FeatureSet, Ratio
 from features.kernel import Kernel, compute
+from features.times import LATEST
 from tests.features import oracle
 
 NOON = 1_795_521_600_000_000  # 2026-11-24T12:00:00Z
@@ -46,23 +50,40 @@ def charts(draw: st.DrawFn) -> list[Event]:
     for _ in range(draw(st.integers(0, 25))):
         at = time()
         known = max(at, time()) if draw(st.booleans()) else at
+        until = draw(st.sampled_from([None, LATEST, max(at, time()), max(known, time())]))
         patient, concept = draw(st.sampled_from(PATIENTS)), draw(st.sampled_from(CONCEPTS[:2]))
-        events.append(Event(patient, concept, at, known, draw(VALUES)))
+        events.append(Event(patient, concept, at, known, draw(VALUES), until))
     return events
 
 
 @st.composite
 def index_times(draw: st.DrawFn, chart: list[Event]) -> list[tuple[str, int]]:
     """Patients and times: on events, beside them, far from them, and the same again."""
-    near = sorted({event.time for event in chart} | {event.known for event in chart}) or [NOON]
+    edges = {(event.time, event.known, event.until or event.time) for event in chart}
+    near = sorted({edge for each in edges for edge in each if edge < LATEST}) or [NOON]
     offsets = st.sampled_from([0, 0, -1, 1, 1_000_000, MICROSECONDS_PER_HOUR, -MICROSECONDS_PER_HOUR])
     when = st.tuples(st.sampled_from(near), offsets).map(sum)
     return draw(st.lists(st.tuples(st.sampled_from(PATIENTS), when), min_size=1, max_size=8))
 
 
-AGGREGATES = st.builds(
+PLAIN = st.builds(
     Aggregate, concept=st.sampled_from(CONCEPTS), aggregation=st.sampled_from(Aggregation), lookback_hours=LOOKBACKS
 )
+SKIPPING = st.builds(
+    Aggregate,
+    concept=st.sampled_from(CONCEPTS),
+    aggregation=st.sampled_from(Aggregation),
+    lookback_hours=st.sampled_from([None, 3.0, 24.0]),
+    skip_hours=st.sampled_from([0.001, 1.0, 2.5]),
+)
+SINCE_STAY = st.builds(
+    Aggregate,
+    concept=st.sampled_from(CONCEPTS),
+    aggregation=st.sampled_from(Aggregation),
+    skip_hours=st.sampled_from([0.0, 0.001, 1.0]),
+    since=st.sampled_from(CONCEPTS),
+)
+AGGREGATES = st.one_of(PLAIN, SKIPPING, SINCE_STAY)
 
 
 @st.composite
@@ -113,14 +134,33 @@ def test_nothing_after_the_index_time_changes_a_bit(data: st.DataObject) -> None
     rows = data.draw(index_times(chart))
     latest = max(at for _, at in rows)
     later = [
-        # Drawn later, or drawn before (0) and known only later.
+        # Begun later, or begun before (0) and known only later; ended at once, or never.
         event._replace(
-            time=min(event.time, latest) if shift == 0 else latest + shift, known=latest + max(shift, 1), value=1e6
+            time=min(event.time, latest) if shift == 0 else latest + shift,
+            known=latest + max(shift, 1),
+            value=1e6,
+            until=LATEST if is_open else latest + shift,
         )
-        for event, shift in data.draw(st.lists(st.tuples(st.sampled_from(chart), st.integers(0, 3)), max_size=5))
+        for event, shift, is_open in data.draw(
+            st.lists(st.tuples(st.sampled_from(chart), st.integers(0, 3), st.booleans()), max_size=5)
+        )
     ]
     before, after = compute_rows(chart, rows, features), compute_rows([*chart, *later], rows, features)
     assert bits(before) == bits(after)
+
+
+@given(st.data())
+def test_when_it_ends_after_the_index_time_changes_no_bit(data: st.DataObject) -> None:
+    """That a stay goes on is known; for how long is not."""
+    chart, features = data.draw(charts().filter(bool)), data.draw(feature_sets())
+    rows = data.draw(index_times(chart))
+    latest = max(at for _, at in rows)
+    ends = st.sampled_from([latest + 1, latest + MICROSECONDS_PER_HOUR, LATEST])
+    otherwise = [
+        event._replace(until=max(event.time, data.draw(ends))) if oracle.end_of(event) > latest else event
+        for event in chart
+    ]
+    assert bits(compute_rows(chart, rows, features)) == bits(compute_rows(otherwise, rows, features))
 
 
 @given(st.data())
@@ -136,8 +176,9 @@ def test_a_row_has_the_same_bits_alone_and_among_others(data: st.DataObject) -> 
 def test_other_patients_change_no_bit(data: st.DataObject) -> None:
     chart, features = data.draw(charts()), data.draw(feature_sets())
     rows = [("anna", at) for _, at in data.draw(index_times(chart))]
-    own = [event for event in chart if event.patient == "anna"]
-    assert bits(compute_rows(chart, rows, features)) == bits(compute_rows(own, rows, features))
+    own = Events.of([event for event in chart if event.patient == "anna"], patients=["anna"])
+    alone = compute(own, np.zeros(len(rows), np.int64), np.array([at for _, at in rows], np.int64), features)
+    assert bits(compute_rows(chart, rows, features)) == bits(alone)
 
 
 @given(st.data())
@@ -150,7 +191,7 @@ def test_the_order_of_arrival_is_irrelevant(data: st.DataObject) -> None:
 
 @pytest.fixture(scope="module")
 def ward() -> list[Event]:
-    """Many events of many patients, a third of them known late."""
+    """Many events of many patients, a third of them known late, half of them lasting."""
     rng = np.random.default_rng(2026)
     return [
         Event(
@@ -159,6 +200,7 @@ def ward() -> list[Event]:
             at := NOON + int(rng.integers(0, 96)) * 1_800_000_000,
             at + int(rng.integers(0, 3) == 0) * 7_200_000_000,
             float(rng.integers(0, 64)) / 8,
+            at + int(rng.integers(0, 2)) * int(rng.integers(1, 40)) * 1_800_000_000,
         )
         for _ in range(900)
     ]
@@ -166,10 +208,16 @@ def ward() -> list[Event]:
 
 @pytest.fixture(scope="module")
 def every_feature() -> FeatureSet:
+    windows: list[dict[str, Any]] = [
+        {},
+        {"lookback_hours": 6.0},
+        {"lookback_hours": 6.0, "skip_hours": 1.5},
+        {"since": "sodium"},
+    ]
     return FeatureSet(
-        Aggregate(concept=concept, aggregation=aggregation, lookback_hours=lookback)
+        Aggregate(concept=concept, aggregation=aggregation, **window)
         for aggregation in Aggregation
-        for lookback in (6.0, None)
+        for window in windows
         for concept in CONCEPTS
     )
 
@@ -182,7 +230,7 @@ def ward_rows(events: Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def test_a_ward_agrees_with_the_oracle(ward: list[Event], every_feature: FeatureSet) -> None:
     events = Events.of(ward)
-    patients, at = ward_rows(events)
+    patients, at = (index[:50] for index in ward_rows(events))
     found = compute(events, patients, at, every_feature)
     names = [events.patients[patient] for patient in patients]
     expected = oracle.compute(ward, names, at.tolist(), every_feature)
@@ -191,39 +239,57 @@ def test_a_ward_agrees_with_the_oracle(ward: list[Event], every_feature: Feature
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("chunk_rows", [1, 2, 7, 199, 200])
 def test_chunks_change_no_bit(
-    chunk_rows: int, ward: list[Event], every_feature: FeatureSet, monkeypatch: pytest.MonkeyPatch
+    chunk_rows: int, threads: int, ward: list[Event], every_feature: FeatureSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Neither their size, nor how many threads work through them."""
     events = Events.of(ward)
     patients, at = ward_rows(events)
     whole = compute(events, patients, at, every_feature)
     monkeypatch.setattr(kernel, "CHUNK_ROWS", chunk_rows)
-    assert bits(compute(events, patients, at, every_feature)) == bits(whole)
+    assert bits(Kernel(every_feature).compute(events, patients, at, threads=threads)) == bits(whole)
 
 
-@pytest.mark.parametrize("block_patients", [1, 2, 5, 11])
-def test_blocks_of_patients_change_no_bit(
-    block_patients: int, ward: list[Event], every_feature: FeatureSet, monkeypatch: pytest.MonkeyPatch
+SPAN_SECONDS = 60 * 3600 + 6 * 3600 + 3  # what the ward's index times and lookbacks span
+
+
+@pytest.mark.parametrize(
+    ("limits", "parts"),
+    [
+        pytest.param([(search, "BLOCK_EVENTS", 100)], 8, id="a block of few events"),
+        pytest.param([(search, "BLOCK_EVENTS", 0)], 12, id="a block of one patient"),
+        pytest.param([(search, "KEY_LIMIT", 5 * 2 * SPAN_SECONDS)], 4, id="a key for few patients"),
+        pytest.param([(search, "KEY_LIMIT", 4 * 30 * 3600)], 24, id="a key for a part of the time"),
+        pytest.param([(kernel, "BLOCK_EVENTS", 10_000)], 4, id="little room to lay out windows"),
+        pytest.param([(kernel, "BLOCK_EVENTS", 1)], 100, id="room to lay out one index time"),
+    ],
+)
+def test_parts_of_a_chunk_change_no_bit(
+    limits: list[tuple[ModuleType, str, int]],
+    parts: int,
+    ward: list[Event],
+    every_feature: FeatureSet,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """When patients × concepts × time do not fit one integer key, patients are searched in blocks."""
+    """Where a chunk has too many events or spans too much time, it is cut until it fits."""
     events = Events.of(ward)
     patients, at = ward_rows(events)
     whole = compute(events, patients, at, every_feature)
-    lookback_ticks = 6 * 3600
-    span = (int(at.max()) - int(at.min())) // 1_000_000 + lookback_ticks + 3
-    monkeypatch.setattr(kernel, "KEY_LIMIT", block_patients * span * (len(events.concepts) + 1))
-    blocks: list[int] = []
-    keyed = kernel._keyed
+    for module, name, limit in limits:
+        monkeypatch.setattr(module, name, limit)
+    computed: list[int] = []
+    matrix = Kernel._matrix
 
-    def counting(events: Events, clock: kernel._Clock, first: int, patients: int) -> kernel._Keyed:
-        blocks.append(patients)
-        return keyed(events, clock, first, patients)
+    def counting(self: Kernel, windows: Ranges) -> NDArray[np.float64]:
+        computed.append(len(windows.at))
+        return matrix(self, windows)
 
-    monkeypatch.setattr(kernel, "_keyed", counting)
+    monkeypatch.setattr(Kernel, "_matrix", counting)
     assert bits(compute(events, patients, at, every_feature)) == bits(whole)
-    assert max(blocks) == block_patients
-    assert len(blocks) >= 12 // block_patients
+    assert sum(computed) == len(at)
+    assert len(computed) >= parts
 
 
 def test_a_kernel_goes_to_a_process_pool_and_computes_the_same(ward: list[Event], every_feature: FeatureSet) -> None:

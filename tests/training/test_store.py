@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.events import MICROSECONDS_PER_HOUR, Event, Events
+from features.times import LATEST
 from training.store import SCHEMA, read_events, write_events
 
 HOUR = MICROSECONDS_PER_HOUR
@@ -17,6 +18,8 @@ EVENTS = Events.of(
         Event("b", "lactate", 2 * HOUR, 2 * HOUR, 1 / 3),
         Event("ä", "age", -50 * HOUR, -50 * HOUR, 0.0),
         Event("b", "heart_rate", HOUR + 1, HOUR + 1, 1e-300),
+        Event("b", "inpatient_stay", HOUR, HOUR, 1.0, 9 * HOUR),
+        Event("b", "inpatient_stay", 10 * HOUR, 10 * HOUR, 1.0, LATEST),
     ],
     patients=("b", "nobody measured", "ä"),
 )
@@ -26,7 +29,7 @@ def test_events_come_back_as_they_were(tmp_path: Path) -> None:
     write_events(EVENTS, tmp_path / "events.parquet")
     found = read_events(tmp_path / "events.parquet")
     assert (found.patients, found.concepts) == (EVENTS.patients, EVENTS.concepts)
-    for name in ("patient", "concept", "time", "known", "value"):
+    for name in ("patient", "concept", "time", "known", "value", "until"):
         column, expected = getattr(found, name), getattr(EVENTS, name)
         assert column.dtype == expected.dtype
         assert column.tolist() == expected.tolist()
