@@ -1,25 +1,39 @@
-"""Concepts: one clinical quantity each, as data, and the vocabulary that finds them by code."""
+"""Concepts and the vocabulary that finds them by code."""
 
-import tomllib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from itertools import chain
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
 
-from features.code import SUBTREE_SYSTEMS, Code, CodeError, ancestors
+from features.code import SUBTREE_SYSTEMS, Code, CodeError, ancestors, identify
+from features.code_system_table import Kind
+from features.definition import (
+    Answer,
+    Censored,
+    Concept,
+    ConceptError,
+    Language,
+    Level,
+    ReferenceRange,
+    Words,
+)
+from features.documents import Document, extend_concepts, read_concepts, read_documents
 
 __all__ = [
+    "SITE_CONCEPTS",
+    "Answer",
+    "Censored",
     "Code",
     "CodeError",
     "Concept",
     "ConceptError",
     "Kind",
     "Language",
+    "Level",
     "ReferenceRange",
     "UnknownConceptError",
     "Vocabulary",
@@ -29,16 +43,8 @@ __all__ = [
     "read_concepts",
 ]
 
-Kind = Literal["observation", "condition", "medication", "demographic"]
-Language = Literal["en", "de"]
-Range = tuple[float, float]
-"""Inclusive lower and upper bound."""
-
-LANGUAGES: tuple[Language, ...] = get_args(Language)
-
-
-class ConceptError(ValueError):
-    """A concept that contradicts itself or lacks what its kind needs."""
+_Spans = tuple[tuple[Code, Concept], ...]
+_Found = tuple[Concept, ...]
 
 
 class UnknownConceptError(KeyError):
@@ -48,89 +54,19 @@ class UnknownConceptError(KeyError):
         return str(self.args[0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """What a clinician reads in one language: full name, short name, unit as printed on a chart."""
-
-    name: str
-    short: str
-    unit: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceRange:
-    """Adult reference range in the concept's canonical unit, by sex."""
-
-    female: Range
-    male: Range
-
-    def for_sex(self, sex: Literal["female", "male"] | None) -> Range | None:
-        """The range for a sex; for an unknown sex only a range that both share."""
-        if sex is not None:
-            return self.female if sex == "female" else self.male
-        return self.female if self.female == self.male else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concept:
-    """One clinical quantity: its codes, its one unit, its bounds and its words.
-
-    Attributes:
-        id: snake_case name, unique in a vocabulary.
-        kind: where in FHIR it is recorded; a demographic comes from the Patient and may have no codes.
-        codes: every (system, code) under which a value enters.
-        unit: canonical UCUM unit of an event's value; None where there is none (presence, sex).
-        molar_mass_g_per_mol: mass of what `unit` counts per mole of the analyte; None refuses mass ↔ moles.
-        charge: elementary charges per particle, for mEq/L and mval/l; None refuses them.
-        plausible: inclusive bounds in `unit`; a value outside is an artefact, not a finding.
-        reference: adult reference range in `unit`, None where none is well established.
-        words: name, short name and printed unit by language.
-        decimals: digits after the point that a card shows.
-        source: where codes and ranges come from.
-        reviewed: the day on which a person last checked them.
-
-    Raises:
-        ConceptError: a field is missing or contradicts another.
-    """
-
-    id: str
-    kind: Kind
-    codes: tuple[Code, ...]
-    words: Mapping[Language, Words]
-    source: str
-    reviewed: date
-    unit: str | None = None
-    molar_mass_g_per_mol: float | None = None
-    charge: int | None = None
-    plausible: Range | None = None
-    reference: ReferenceRange | None = None
-    decimals: int = 0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "words", dict(self.words))  # our own copy; a mappingproxy cannot go to a process pool
-        for fault in _faults(self):
-            raise ConceptError(f"Concept {self.id!r}: {fault}")
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def matches(self, system: str, code: str) -> bool:
-        """Whether a recorded (system, code) is one of this concept's codes or lies in one of its subtrees."""
-        return any(own.covers(system, code) for own in self.codes)
-
-
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """Concepts by id and by code; a code is found with one dictionary hit, plus one per level of a hierarchy.
 
     Raises:
-        ConceptError: two concepts share an id.
+        ConceptError: two concepts share an id, or drafts have other codes than what they are drafts of.
     """
 
     concepts: tuple[Concept, ...]
     _by_id: Mapping[str, Concept] = field(init=False, repr=False, compare=False)
-    _exact: Mapping[tuple[str, str], tuple[Concept, ...]] = field(init=False, repr=False, compare=False)
-    _subtrees: Mapping[tuple[str, str], tuple[Concept, ...]] = field(init=False, repr=False, compare=False)
+    _exact: Mapping[tuple[str, str], _Found] = field(init=False, repr=False, compare=False)
+    _subtrees: Mapping[tuple[str, str], _Found] = field(init=False, repr=False, compare=False)
+    _ranges: Mapping[str, _Spans] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_id = {concept.id: concept for concept in self.concepts}
@@ -138,9 +74,12 @@ class Vocabulary:
             ids = [concept.id for concept in self.concepts]
             repeated = sorted({name for name in ids if ids.count(name) > 1})
             raise ConceptError(f"Expected each concept id once; repeated: {', '.join(repeated)}.")
+        for concept in self.concepts:
+            _check_draft(concept, by_id)
         object.__setattr__(self, "_by_id", by_id)
         object.__setattr__(self, "_exact", _index(self.concepts, subtree=False))
         object.__setattr__(self, "_subtrees", _index(self.concepts, subtree=True))
+        object.__setattr__(self, "_ranges", _ranges(self.concepts))
 
     def __iter__(self) -> Iterator[Concept]:
         return iter(self.concepts)
@@ -165,13 +104,19 @@ class Vocabulary:
         return found
 
     def lookup(self, system: str, code: str) -> tuple[Concept, ...]:
-        """Every concept that a recorded (system, code) belongs to; empty where there is none."""
+        """Every concept that a recorded (system, code) belongs to; empty where there is none.
+
+        The system may come under any of its names, the code in any way of writing that its system holds equal.
+        """
+        system, code = identify(system, code)
         exact = self._exact.get((system, code), ())
         if system not in SUBTREE_SYSTEMS:
             return exact
         found = dict.fromkeys(exact)
+        spans = self._ranges.get(system, ())
         for ancestor in ancestors(system, code):
             found.update(dict.fromkeys(self._subtrees.get((system, ancestor), ())))
+            found.update((concept, None) for span, concept in spans if span.holds(ancestor))
         return tuple(found)
 
     def subset(self, concept_ids: Iterable[str]) -> "Vocabulary":
@@ -179,13 +124,31 @@ class Vocabulary:
         return Vocabulary(tuple(self.concept(concept_id) for concept_id in concept_ids))
 
 
+def load_vocabulary(extra: Path | None = None) -> Vocabulary:
+    """The vocabulary packaged with Bedside, with a site's own codes and concepts; read once per process.
+
+    Args:
+        extra: a folder of the site's TOML documents; see docs/codes.md for their form. By default what the
+            environment variable `BEDSIDE_CONCEPTS` names: it holds for a server, a training and all their processes.
+
+    Raises:
+        ConceptError: a document is wrong, or contradicts the packaged vocabulary; names the document and the concept.
+    """
+    named = os.environ.get(SITE_CONCEPTS)
+    return _load(extra if extra is not None or not named else Path(named))
+
+
+SITE_CONCEPTS = "BEDSIDE_CONCEPTS"
+"""Environment variable that names a folder of the site's own concepts and codes."""
+
+
 @cache
-def load_vocabulary() -> Vocabulary:
-    """The vocabulary packaged with Bedside, read once per process."""
+def _load(extra: Path | None) -> Vocabulary:
+    if extra is not None:
+        return Vocabulary(extend_concepts(_load(None).concepts, _site_documents(extra)))
     folder = files("features") / "concepts"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    documents = ((folder / name).read_text(encoding="utf-8") for name in names)
-    return Vocabulary(tuple(chain.from_iterable(map(read_concepts, documents, names))))
+    return Vocabulary(read_documents(Document(name, (folder / name).read_text(encoding="utf-8")) for name in names))
 
 
 def load_concepts() -> Mapping[str, Concept]:
@@ -193,98 +156,38 @@ def load_concepts() -> Mapping[str, Concept]:
     return MappingProxyType({concept.id: concept for concept in load_vocabulary()})
 
 
-def read_concepts(text: str, name: str) -> tuple[Concept, ...]:
-    """Concepts of a TOML document with `source`, `reviewed`, `[systems]` (short names) and `[concepts.ID]` tables.
-
-    Raises:
-        ConceptError: the document or one of its concepts is wrong; names the document and the concept.
-    """
-    try:
-        document = tomllib.loads(text)
-        common = {"source": document["source"], "reviewed": document["reviewed"]}
-        tables: Mapping[str, Mapping[str, Any]] = document["concepts"]
-        return tuple(_concept(key, common | dict(table), document["systems"]) for key, table in tables.items())
-    except KeyError as error:
-        raise ConceptError(f"{name}: expected the key {error.args[0]!r}; see the packaged documents.") from error
-    except (ValueError, TypeError) as error:
-        raise ConceptError(f"{name}: {error}") from error
+def _site_documents(folder: Path) -> list[Document]:
+    paths = sorted(folder.glob("*.toml"))
+    if not paths:
+        raise ConceptError(f"{folder}: expected a folder with a site's concepts in .toml files; found none.")
+    return [Document(path.name, path.read_text(encoding="utf-8")) for path in paths]
 
 
-def _concept(concept_id: str, table: Mapping[str, Any], systems: Mapping[str, str]) -> Concept:
-    try:
-        codes = tuple(Code(**(entry | {"system": systems[entry["system"]]})) for entry in table["codes"])
-    except CodeError as error:
-        raise ConceptError(f"Concept {concept_id!r}: {error}") from error
-    built: dict[str, Any] = {
-        "id": concept_id,
-        "codes": codes,
-        "words": {language: Words(**words) for language, words in table["words"].items()},
-    }
-    if "plausible" in table:
-        built["plausible"] = _range(table["plausible"])
-    if "reference" in table:
-        built["reference"] = _reference(table["reference"])
-    return Concept(**(dict(table) | built))
+def _check_draft(concept: Concept, by_id: Mapping[str, Concept]) -> None:
+    """Drafts are of the kind and the codes of what they are drafts of, where a vocabulary holds both."""
+    ordered = by_id.get(concept.drafts_of or "")
+    if ordered is None:
+        return
+    if ordered.drafts_of is not None:
+        raise ConceptError(f"Concept {concept.id!r}: {ordered.id} are drafts themselves; name what is ordered.")
+    if (concept.kind, concept.codes) != (ordered.kind, ordered.codes):
+        raise ConceptError(f"Concept {concept.id!r}: expected the kind and the codes of {ordered.id}.")
 
 
-def _range(bounds: list[float]) -> Range:
-    low, high = bounds
-    return float(low), float(high)
-
-
-def _reference(entry: list[float] | Mapping[str, list[float]]) -> ReferenceRange:
-    if isinstance(entry, list):
-        return ReferenceRange(female=_range(entry), male=_range(entry))
-    return ReferenceRange(**{sex: _range(bounds) for sex, bounds in entry.items()})
-
-
-def _index(concepts: Iterable[Concept], *, subtree: bool) -> dict[tuple[str, str], tuple[Concept, ...]]:
-    index: dict[tuple[str, str], tuple[Concept, ...]] = {}
+def _index(concepts: Iterable[Concept], *, subtree: bool) -> dict[tuple[str, str], _Found]:
+    index: dict[tuple[str, str], _Found] = {}
     for concept in concepts:
         for code in concept.codes:
-            if code.subtree == subtree:
+            if code.to is None and code.subtree == subtree:
                 key = (code.system, code.code)
                 index[key] = (*index.get(key, ()), concept)
     return index
 
 
-def _faults(concept: Concept) -> Iterator[str]:
-    """What is wrong with a concept, in words; nothing for a sound one."""
-    if not (concept.id.isidentifier() and concept.id.islower() and concept.id.isascii()):
-        yield "expected an id in snake_case."
-    if concept.kind not in get_args(Kind):
-        yield f"expected a kind of {', '.join(get_args(Kind))}, not {concept.kind!r}."
-    if not concept.codes and concept.kind != "demographic":
-        yield "expected at least one code."
-    keys = [(code.system, code.code) for code in concept.codes]
-    if len(set(keys)) < len(keys):
-        yield "expected each code once."
-    if concept.kind != "demographic" and (concept.unit is not None) != (concept.kind == "observation"):
-        yield f"expected a unit for an observation and none for a condition or medication, not {concept.unit!r}."
-    if set(concept.words) != set(LANGUAGES):
-        yield f"expected words in {', '.join(LANGUAGES)}, not {', '.join(concept.words)}."
-    if not all(words.name.strip() and words.short.strip() for words in concept.words.values()):
-        yield "expected a name and a short name in each language."
-    if concept.decimals < 0 or not concept.source.strip():
-        yield "expected decimals of at least 0 and a source."
-    yield from _range_faults(concept)
-
-
-def _range_faults(concept: Concept) -> Iterator[str]:
-    masses = [concept.molar_mass_g_per_mol, *(code.molar_mass_g_per_mol for code in concept.codes)]
-    if any(mass is not None and mass <= 0 for mass in masses):
-        yield "expected molar masses above 0."
-    if concept.molar_mass_g_per_mol is None and any(mass is not None for mass in masses):
-        yield "a code's own molar mass needs one for the concept too."
-    if concept.charge is not None and concept.charge < 1:
-        yield "expected a charge of at least 1."
-    if concept.plausible is None:
-        if concept.kind == "observation":
-            yield "expected a plausible range."
-        return
-    low, high = concept.plausible
-    if not low < high:
-        yield f"expected a plausible range that rises, not {low} to {high}."
-    for bounds in (concept.reference.female, concept.reference.male) if concept.reference else ():
-        if not low <= bounds[0] < bounds[1] <= high:
-            yield f"expected a reference range inside the plausible one, not {bounds[0]} to {bounds[1]}."
+def _ranges(concepts: Iterable[Concept]) -> dict[str, _Spans]:
+    index: dict[str, _Spans] = {}
+    for concept in concepts:
+        for code in concept.codes:
+            if code.to is not None:
+                index[code.system] = (*index.get(code.system, ()), (code, concept))
+    return index

@@ -1,26 +1,36 @@
 """Matching: which concepts of a vocabulary a CodeableConcept names; each coding is looked up once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from features import fhir
+from features.code import identify
+from features.code_systems import LONGEST_CODING
 from features.concept import Concept, Kind, Vocabulary, load_vocabulary
 
 # A pulse oximeter's reading (59408-5) may carry a code for the saturation of blood as well (20564-1): that concept
 # gives way where a code of the more specific one is there too, whether or not the latter is read.
 YIELDS_TO = {"sao2": "spo2"}
 
+MOST_CODINGS = 65_536  # remembered at once; a large hospital has some ten thousand
+
 Match = tuple[Concept, str]
-"""A concept, and the code under which it was recorded."""
+"""A concept, and the code under which it was recorded, in its system's one way of writing."""
+
+_Key = tuple[str | None, str | None, Kind]
+"""A recorded system and code, and where it stood."""
 
 
 class Matcher:
-    """Finds concepts by system and code, both exactly; for one reader, whose codings it remembers."""
+    """Finds concepts by system and code; remembers the codings of its readers, up to a bound.
+
+    System and code must both fit, whichever of its names the system came under (`features.code_systems`).
+    """
 
     __slots__ = ("_found", "_vocabulary")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._found: dict[tuple[str | None, str | None, Kind], tuple[Match, ...]] = {}
+        self._found: dict[_Key, tuple[Match, ...]] = {}
 
     def match(self, code: fhir.CodeableConcept, kind: Kind) -> Sequence[Match]:
         """The concepts of a kind that the codings name, each once; the more specific one where two would be one."""
@@ -36,10 +46,24 @@ class Matcher:
         key = (coding.system, coding.code, kind)
         found = self._found.get(key)
         if found is None:
-            concepts = self._vocabulary.lookup(coding.system, coding.code) if coding.system and coding.code else ()
-            found = tuple((concept, coding.code or "") for concept in concepts if concept.kind == kind)
-            self._found[key] = found
+            found = tuple(self._concepts(coding, kind))
+            self._remember(key, found)
         return found
+
+    def _remember(self, key: _Key, found: tuple[Match, ...]) -> None:
+        if len(key[0] or "") + len(key[1] or "") > LONGEST_CODING:
+            return
+        if len(self._found) >= MOST_CODINGS:
+            self._found.clear()
+        self._found[key] = found
+
+    def _concepts(self, coding: fhir.Coding, kind: Kind) -> Iterator[Match]:
+        if not coding.system or not coding.code:
+            return
+        system, code = identify(coding.system, coding.code)
+        for concept in self._vocabulary.lookup(system, code):
+            if concept.kind == kind:
+                yield concept, code
 
 
 def _yields(name: str, code: fhir.CodeableConcept) -> bool:

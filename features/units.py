@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from features.concept import Concept, Vocabulary, load_vocabulary
@@ -15,8 +16,13 @@ from features.refusals import Reason
 UCUM = "http://unitsofmeasure.org"
 
 _CONCENTRATIONS = frozenset({"mass_concentration", "amount_concentration", "charge_concentration"})
-_UNITLESS_KIND = "acidity"
-"""A pH has no unit; laboratories send it with none, with "1" or with a made-up one."""
+_UNITLESS_KINDS = frozenset({"acidity", "score", "clotting_ratio"})
+"""A pH, a score and an INR have no unit; they are sent with none, with "1" or with a made-up one."""
+
+# HbA1c in percent (NGSP) = 0.09148 × HbA1c in mmol/mol (IFCC) + 2.152: the master equation as NGSP publishes it
+# (ngsp.org/ifcc.asp; Hoelzel 2004, doi:10.1373/clinchem.2003.024802). Two scales, not two units of one.
+_NGSP_SLOPE, _NGSP_INTERCEPT = Fraction("0.09148"), Fraction("2.152")
+_PERCENT = 100
 
 
 class UnitTableError(ValueError):
@@ -168,9 +174,13 @@ def load_units() -> UnitTable:
 
 
 @cache
-def load_converter() -> Converter:
-    """The converter of the packaged vocabulary and unit table."""
-    return Converter(load_vocabulary(), load_units())
+def load_converter(extra: Path | None = None) -> Converter:
+    """The converter of the packaged vocabulary, with a site's own if there is one, and of the packaged unit table.
+
+    Args:
+        extra: a folder of the site's concepts, see `load_vocabulary`.
+    """
+    return Converter(load_vocabulary(extra), load_units())
 
 
 def read_units(text: str) -> UnitTable:
@@ -196,7 +206,7 @@ def compile_conversions(concept: Concept, table: UnitTable, code_molar_mass: flo
     by_code = {spelling: answers[unit.name] for spelling, unit in table.by_code.items()}
     by_text = {spelling: answers[unit.name] for spelling, unit in table.by_text.items()}
     unitless: Conversion | Reason = Reason.UNIT_MISSING
-    if target.kind == _UNITLESS_KIND:
+    if target.kind in _UNITLESS_KINDS:
         unitless = by_code["1"] = by_text["1"] = IDENTITY
     return Conversions(by_code=by_code, by_text=by_text, unitless=unitless)
 
@@ -263,12 +273,20 @@ def _unit(entry: Mapping[str, Any], kinds: Mapping[str, str]) -> Unit:
 
 def _conversion(source: Unit, target: Unit, concept: Concept, code_molar_mass: float | None) -> Conversion | Reason:
     """From one unit to another, in rationals to the end so that each factor is rounded once."""
+    if (source.kind, target.kind) == ("fraction", "glycated_hemoglobin"):
+        return _from_ngsp(source, target)
     factor = _kind_factor(source.kind, target.kind, concept, code_molar_mass)
     if factor is None:
         return Reason.UNIT_INCOMPATIBLE
     scale = source.scale * factor / target.scale
     offset = (source.offset * factor - target.offset) / target.scale
     return Conversion(float(scale), float(offset))
+
+
+def _from_ngsp(source: Unit, target: Unit) -> Conversion:
+    """From HbA1c as a fraction of haemoglobin, which is always NGSP's, to IFCC's mmol/mol."""
+    scale = source.scale * _PERCENT / _NGSP_SLOPE / target.scale
+    return Conversion(float(scale), float(-_NGSP_INTERCEPT / _NGSP_SLOPE / target.scale))
 
 
 def _kind_factor(source: str, target: str, concept: Concept, code_molar_mass: float | None) -> Fraction | None:

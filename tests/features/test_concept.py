@@ -1,4 +1,4 @@
-"""Codes, concepts and the vocabulary: what is refused when it is built, and what a recorded code finds."""
+"""Concepts and the vocabulary: what is refused when it is built, and what a recorded code finds."""
 
 import pickle
 from dataclasses import replace
@@ -9,18 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.code import (
-    ATC_GERMAN,
-    ATC_WHO,
-    ICD_10_CM,
-    ICD_10_GM,
-    LOINC,
-    RXNORM,
-    SNOMED_CT,
-    ancestors,
-    is_well_formed,
-)
+from features.code import ACT_CODE, ATC_WHO, BOOLEAN, ICD_10_GM, INTERPRETATION, LOINC, OPS, SNOMED_CT
 from features.concept import (
+    Answer,
     Code,
     CodeError,
     Concept,
@@ -32,7 +23,6 @@ from features.concept import (
     Words,
     load_concepts,
     load_vocabulary,
-    read_concepts,
 )
 
 
@@ -57,97 +47,30 @@ def a_coded_concept(concept_id: str, kind: Kind, *codes: Code) -> Concept:
     return a_concept(concept_id, kind=kind, codes=codes, unit=None, plausible=None)
 
 
+def an_answer(code: str = "POS", value: float = 1.0, system: str = INTERPRETATION) -> Answer:
+    return Answer(system=system, code=code, display="A display", value=value)
+
+
+NO_UNIT: dict[str, Any] = {"unit": None, "plausible": None}
+AN_INPATIENT, A_DRUG, AN_OPERATION = a_code("IMP", ACT_CODE), a_code("M01AE01", ATC_WHO), a_code("5-470.11", OPS)
+
+
 @pytest.mark.parametrize(
-    ("system", "code", "expected"),
+    "fields",
     [
-        pytest.param(LOINC, "2160-0", True, id="LOINC"),
-        pytest.param(LOINC, "2160-1", False, id="LOINC with another check digit"),
-        pytest.param(LOINC, "2106-0", False, id="LOINC with two digits swapped"),
-        pytest.param(LOINC, "2160", False, id="LOINC without check digit"),
-        pytest.param(LOINC, "LP14355-9", False, id="LOINC part"),
-        pytest.param(SNOMED_CT, "84114007", True, id="SNOMED CT"),
-        pytest.param(SNOMED_CT, "84114006", False, id="SNOMED CT with another check digit"),
-        pytest.param(SNOMED_CT, "81414007", False, id="SNOMED CT with two digits swapped"),
-        pytest.param(SNOMED_CT, "368581000119106", True, id="SNOMED CT of the US edition"),
-        pytest.param(ICD_10_GM, "N18.31", True, id="ICD-10-GM"),
-        pytest.param(ICD_10_GM, "N1831", False, id="ICD-10-GM without its point"),
-        pytest.param(ICD_10_GM, "N18.-", False, id="ICD-10-GM category as printed"),
-        pytest.param(ICD_10_CM, "S72.001A", True, id="ICD-10-CM of seven characters"),
-        pytest.param(ATC_WHO, "M01AB05", True, id="ATC substance"),
-        pytest.param(ATC_WHO, "M01AB5", False, id="ATC of no level"),
-        pytest.param(RXNORM, "4603", True, id="RxNorm"),
-        pytest.param(RXNORM, "furosemide", False, id="RxNorm name"),
-        pytest.param("https://hospital.example/codes", "K-17", True, id="a hospital's own system"),
-        pytest.param("https://hospital.example/codes", " ", False, id="an empty code"),
+        pytest.param({}, id="a number with a unit"),
+        pytest.param({"reference": ReferenceRange(female=(1, 2), male=(1, 3))}, id="with a reference range"),
+        pytest.param({**NO_UNIT, "answers": (an_answer(), an_answer("NEG", 0.0))}, id="answers without a unit"),
+        pytest.param({"answers": (an_answer("true", system=BOOLEAN),), "unit": "{score}"}, id="answers and numbers"),
+        pytest.param({"censored": "limit", "censored_reason": "far below normal"}, id="a limit for a value"),
+        pytest.param({"codes": (a_code(specimen=(SNOMED_CT, "119364003")),)}, id="of one specimen only"),
+        pytest.param({**NO_UNIT, "kind": "encounter", "codes": (AN_INPATIENT,), "level": "facility"}, id="a stay"),
+        pytest.param({**NO_UNIT, "kind": "procedure", "codes": (AN_OPERATION,)}, id="an operation"),
+        pytest.param(
+            {**NO_UNIT, "kind": "medication", "codes": (A_DRUG,), "drafts_of": "nsaid"}, id="drafts of a drug"
+        ),
     ],
 )
-def test_a_code_needs_its_systems_format_and_check_digit(system: str, code: str, expected: bool) -> None:  # noqa: FBT001
-    assert is_well_formed(system, code) is expected
-    if not expected:
-        with pytest.raises(CodeError, match="not a code of that system"):
-            a_code(code, system)
-
-
-@pytest.mark.parametrize("system", [LOINC, SNOMED_CT, RXNORM])
-def test_a_subtree_needs_a_system_that_spells_its_hierarchy(system: str) -> None:
-    code = {LOINC: "2160-0", SNOMED_CT: "84114007", RXNORM: "4603"}[system]
-    with pytest.raises(CodeError, match="spell no hierarchy"):
-        a_code(code, system, subtree=True)
-
-
-def test_a_code_needs_a_display() -> None:
-    with pytest.raises(CodeError, match="display"):
-        Code(system=LOINC, code="2160-0", display=" ")
-
-
-SUBTREE_TABLE = [
-    pytest.param(ICD_10_GM, "N18", ICD_10_GM, "N18", True, id="N18 covers itself"),
-    pytest.param(ICD_10_GM, "N18", ICD_10_GM, "N18.4", True, id="N18 covers N18.4"),
-    pytest.param(ICD_10_GM, "N18", ICD_10_GM, "N18.80", True, id="N18 covers N18.80"),
-    pytest.param(ICD_10_GM, "N18", ICD_10_GM, "N180", False, id="N18 does not cover N180"),
-    pytest.param(ICD_10_GM, "N18", ICD_10_GM, "N180X1", False, id="N18 does not cover N180X1"),
-    pytest.param(ICD_10_GM, "N18", ICD_10_GM, "N17.9", False, id="N18 does not cover N17.9"),
-    pytest.param(ICD_10_GM, "N18", ICD_10_CM, "N18.4", False, id="N18 of the German edition, not of the American"),
-    pytest.param(ICD_10_GM, "I11.0", ICD_10_GM, "I11.00", True, id="I11.0 covers I11.00"),
-    pytest.param(ICD_10_GM, "I11.0", ICD_10_GM, "I11.9", False, id="I11.0 does not cover I11.9"),
-    pytest.param(ICD_10_GM, "I11.0", ICD_10_GM, "I11", False, id="I11.0 does not cover the category above"),
-    pytest.param(ICD_10_CM, "E11", ICD_10_CM, "E11.3211", True, id="E11 covers E11.3211"),
-    pytest.param(ATC_GERMAN, "M01A", ATC_GERMAN, "M01AB05", True, id="M01A covers M01AB05"),
-    pytest.param(ATC_GERMAN, "M01A", ATC_GERMAN, "M01A", True, id="M01A covers itself"),
-    pytest.param(ATC_GERMAN, "M01A", ATC_GERMAN, "M01BA01", False, id="M01A does not cover M01BA01"),
-    pytest.param(ATC_GERMAN, "M01A", ATC_GERMAN, "M01AB5", False, id="M01A does not cover a malformed code"),
-    pytest.param(ATC_GERMAN, "M01A", ATC_WHO, "M01AB05", False, id="M01A of the German edition, not of the WHO's"),
-    pytest.param(ATC_GERMAN, "C09", ATC_GERMAN, "C09AA05", True, id="C09 covers C09AA05"),
-]
-
-
-@pytest.mark.parametrize(("system", "stem", "recorded_system", "recorded", "expected"), SUBTREE_TABLE)
-def test_a_subtree_covers_what_lies_below_it_and_nothing_that_merely_begins_alike(
-    system: str,
-    stem: str,
-    recorded_system: str,
-    recorded: str,
-    expected: bool,  # noqa: FBT001
-) -> None:
-    concept = a_coded_concept("a_concept", "condition", a_code(stem, system, subtree=True))
-    assert concept.matches(recorded_system, recorded) is expected
-    assert Vocabulary((concept,)).lookup(recorded_system, recorded) == ((concept,) if expected else ())
-
-
-def test_without_subtree_a_code_covers_only_itself() -> None:
-    concept = a_coded_concept("a_concept", "condition", a_code("N18", ICD_10_GM))
-    assert concept.matches(ICD_10_GM, "N18")
-    assert not concept.matches(ICD_10_GM, "N18.4")
-
-
-def test_ancestors_go_from_the_code_to_its_root() -> None:
-    assert ancestors(ICD_10_GM, "N18.31") == ("N18.31", "N18.3", "N18")
-    assert ancestors(ICD_10_CM, "N18") == ("N18",)
-    assert ancestors(ATC_WHO, "M01AB05") == ("M01AB05", "M01AB", "M01A", "M01", "M")
-    assert ancestors(LOINC, "2160-0") == ()
-
-
-@pytest.mark.parametrize("fields", [{"unit": "mg/dL"}, {"reference": ReferenceRange(female=(1, 2), male=(1, 3))}])
 def test_a_sound_concept_is_built(fields: dict[str, Any]) -> None:
     assert a_concept(**fields).id == "creatinine"
 
@@ -177,6 +100,49 @@ def test_a_sound_concept_is_built(fields: dict[str, Any]) -> None:
         pytest.param({"molar_mass_g_per_mol": 0.0}, "above 0", id="a massless molecule"),
         pytest.param({"codes": (a_code(molar_mass_g_per_mol=60.0),)}, "one for the concept", id="mass for a code only"),
         pytest.param({"charge": 0}, "charge", id="an uncharged ion"),
+        pytest.param(NO_UNIT, "a unit or answers", id="an observation with neither unit nor answers"),
+        pytest.param({"answers": (an_answer(), an_answer())}, "each answer once", id="an answer twice"),
+        pytest.param({"answers": (an_answer(value=60.0),)}, "not 60.0 for POS", id="an implausible answer"),
+        pytest.param(
+            {"answers": (an_answer(),), **NO_UNIT, "kind": "condition"}, "observation only", id="answers of a diagnosis"
+        ),
+        pytest.param({"censored": "guess"}, "refuse, limit", id="a guess for a value"),
+        pytest.param({"censored": "limit"}, "censored_reason", id="a limit without a reason"),
+        pytest.param({"censored_reason": "why not"}, "censored_reason", id="a reason without a limit"),
+        pytest.param(
+            {**NO_UNIT, "answers": (an_answer(),), "censored": "limit", "censored_reason": "x"},
+            "a unit where",
+            id="a limit of an answer",
+        ),
+        pytest.param({"level": "ward"}, "level", id="a level of an observation"),
+        pytest.param(
+            {**NO_UNIT, "kind": "encounter", "codes": (AN_INPATIENT,), "level": "bed"}, "level", id="no level"
+        ),
+        pytest.param(
+            {**NO_UNIT, "kind": "encounter", "codes": (AN_INPATIENT,), "drafts_of": "stay"},
+            "nobody orders",
+            id="drafts of a stay",
+        ),
+        pytest.param(
+            {**NO_UNIT, "kind": "medication", "codes": (a_code("2160-0"),)},
+            "LOINC 2160-0: expected codes for medication.*observation",
+            id="LOINC for a drug",
+        ),
+        pytest.param(
+            {"codes": (a_code("N18.3", ICD_10_GM),)},
+            "ICD-10-GM N18.3: expected codes for observation.*condition",
+            id="ICD-10 for a laboratory value",
+        ),
+        pytest.param(
+            {**NO_UNIT, "kind": "procedure", "codes": (a_code("IMP", ACT_CODE),)},
+            "ActCode IMP",
+            id="a class of stays for a procedure",
+        ),
+        pytest.param(
+            {**NO_UNIT, "kind": "procedure", "codes": (a_code("5-470.11", OPS, method=(SNOMED_CT, "117021008")),)},
+            "observation only",
+            id="the method of a procedure",
+        ),
     ],
 )
 def test_a_concept_that_contradicts_itself_is_refused(fields: dict[str, Any], complaint: str) -> None:
@@ -197,8 +163,66 @@ def test_the_vocabulary_finds_by_system_and_code_exactly() -> None:
     creatinine = a_concept()
     vocabulary = Vocabulary((creatinine,))
     assert vocabulary.lookup(LOINC, "2160-0") == (creatinine,)
-    for system, code in [(LOINC, "2160"), (LOINC, "21600"), ("http://loinc.org/", "2160-0"), ("", "2160-0"), ("", "")]:
+    for system, code in [(LOINC, "2160"), (LOINC, "21600"), (f"{LOINC}/x", "2160-0"), ("", "2160-0"), ("", "")]:
         assert vocabulary.lookup(system, code) == ()
+
+
+@pytest.mark.parametrize("system", [f"{LOINC}/", f"{LOINC}|2.77", "https://loinc.org", "urn:oid:2.16.840.1.113883.6.1"])
+def test_the_vocabulary_knows_a_system_under_all_its_names(system: str) -> None:
+    creatinine = a_concept()
+    assert Vocabulary((creatinine,)).lookup(system, "2160-0 ") == (creatinine,)
+
+
+def test_the_vocabulary_finds_codes_within_ranges() -> None:
+    diabetes = a_coded_concept("diabetes", "condition", a_code("E10", ICD_10_GM, to="E14"))
+    type_2 = a_coded_concept("type_2", "condition", a_code("E11", ICD_10_GM, subtree=True))
+    vocabulary = Vocabulary((diabetes, type_2))
+    assert vocabulary.lookup(ICD_10_GM, "E12.90") == (diabetes,)
+    assert set(vocabulary.lookup(ICD_10_GM, "E11.30†")) == {diabetes, type_2}
+    for code in ("E15", "E1", "E09.9", "E10E14"):
+        assert vocabulary.lookup(ICD_10_GM, code) == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ((INTERPRETATION, "POS"), 1.0),
+        (("http://hl7.org/fhir/v3/ObservationInterpretation", "NEG"), 0.0),
+        (("http://terminology.hl7.org/CodeSystem/v2-0078", "POS"), 1.0),
+        ((BOOLEAN, "true"), 1.0),
+        ((BOOLEAN, "false"), None),
+        ((INTERPRETATION, "IND"), None),
+        ((SNOMED_CT, "POS"), None),
+    ],
+)
+def test_a_recorded_answer_becomes_its_number_or_none(answer: tuple[str, str], expected: float | None) -> None:
+    answers = an_answer(), an_answer("NEG", 0.0), an_answer("true", system=BOOLEAN)
+    assert a_concept(**NO_UNIT, answers=answers).answer(*answer) == expected
+
+
+def test_an_answer_needs_a_code_of_its_system_and_a_display() -> None:
+    with pytest.raises(CodeError, match="not a code of that system"):
+        an_answer("2160-0", system=LOINC)
+    with pytest.raises(CodeError, match="one URI"):
+        an_answer(system="http://hl7.org/fhir/v2/0078")
+    with pytest.raises(CodeError, match="display"):
+        Answer(system=INTERPRETATION, code="POS", display=" ", value=1.0)
+
+
+def test_drafts_are_found_beside_what_they_are_drafts_of() -> None:
+    nsaid = a_coded_concept("nsaid", "medication", A_DRUG)
+    drafts = replace(nsaid, id="nsaid_draft", drafts_of="nsaid")
+    assert Vocabulary((nsaid, drafts)).lookup(ATC_WHO, "M01AE01") == (nsaid, drafts)
+    assert Vocabulary((nsaid, drafts)).subset(["nsaid_draft"]).lookup(ATC_WHO, "M01AE01") == (drafts,)
+
+
+def test_drafts_of_other_codes_or_of_drafts_are_refused() -> None:
+    nsaid = a_coded_concept("nsaid", "medication", A_DRUG)
+    drafts = replace(nsaid, id="nsaid_draft", drafts_of="nsaid")
+    with pytest.raises(ConceptError, match="expected the kind and the codes of nsaid"):
+        Vocabulary((nsaid, replace(drafts, codes=(a_code("M01AB05", ATC_WHO),))))
+    with pytest.raises(ConceptError, match="are drafts themselves"):
+        Vocabulary((nsaid, drafts, replace(nsaid, id="twice", drafts_of="nsaid_draft")))
 
 
 def test_a_code_of_two_concepts_finds_both_once() -> None:
@@ -255,49 +279,6 @@ NEAR_MISSES = st.sampled_from(RECORDED).flatmap(
 def test_lookup_finds_exactly_the_concepts_that_match(recorded: tuple[str, str]) -> None:
     vocabulary = load_vocabulary()
     assert set(vocabulary.lookup(*recorded)) == {concept for concept in vocabulary if concept.matches(*recorded)}
-
-
-DOCUMENT = """
-source = "a test"
-reviewed = 2026-01-01
-[systems]
-loinc = "http://loinc.org"
-[concepts.creatinine]
-kind = "observation"
-unit = "mg/dL"
-plausible = [0, 50]
-reference = { female = [0.5, 0.95], male = [0.65, 1.2] }
-codes = [{ system = "loinc", code = "2160-0", display = "Creatinine [Mass/volume] in Serum or Plasma" }]
-words.en = { name = "Creatinine", short = "Crea", unit = "mg/dL" }
-words.de = { name = "Kreatinin", short = "Krea", unit = "mg/dl" }
-"""
-
-
-def test_a_document_becomes_concepts() -> None:
-    (creatinine,) = read_concepts(DOCUMENT, "laboratory.toml")
-    assert creatinine.plausible == (0.0, 50.0)
-    assert creatinine.reference == ReferenceRange(female=(0.5, 0.95), male=(0.65, 1.2))
-    assert creatinine.words["de"] == Words(name="Kreatinin", short="Krea", unit="mg/dl")
-    assert creatinine.codes[0].system == LOINC
-    assert creatinine.reviewed == date(2026, 1, 1)
-    assert replace(creatinine, decimals=2) != creatinine
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "complaint"),
-    [
-        pytest.param("2160-0", "2160-1", r"laboratory.toml: Concept 'creatinine'.*2160-1", id="wrong check digit"),
-        pytest.param('system = "loinc"', 'system = "lonic"', "laboratory.toml.*lonic", id="unknown short name"),
-        pytest.param('source = "a test"', "", "laboratory.toml.*source", id="no source"),
-        pytest.param("decimals", "decimal", "laboratory.toml", id="misspelt key"),
-        pytest.param("[0, 50]", "[0]", "laboratory.toml", id="half a range"),
-        pytest.param("[0, 50]", "[0, 50", "laboratory.toml", id="not TOML"),
-    ],
-)
-def test_a_faulty_document_says_where(old: str, new: str, complaint: str) -> None:
-    document = DOCUMENT.replace("plausible", "decimals = 2\nplausible")
-    with pytest.raises(ConceptError, match=complaint):
-        read_concepts(document.replace(old, new), "laboratory.toml")
 
 
 def test_loading_gives_the_same_objects_again() -> None:

@@ -1,11 +1,13 @@
-"""Matching: a concept is found by system and code, both exactly, whatever stands beside them."""
+"""Matching: a concept is found by system and code, under any name of the system, whatever stands beside them."""
 
 from typing import Any
 
 import pytest
 
-from features.code import LOINC, SNOMED_CT
+from features import fhir
+from features.code import ICD_10_GM, LOINC, SNOMED_CT
 from features.concept import load_vocabulary
+from features.matching import Matcher
 from features.refusals import Reason
 from features.units import Converter, load_units
 from tests.features.resources import CREATININE, coded, observation, quantity, read
@@ -24,7 +26,12 @@ SAO2, PULSE_OXIMETRY, VITAL_SIGNS_PROFILE = "20564-1", "59408-5", "2708-6"
         ),
         pytest.param({"coding": [*coded(CREATININE)["coding"], *coded(CREATININE)["coding"]]}, True, id="twice: once"),
         pytest.param(coded(CREATININE, system="https://lab.example"), False, id="the code under another system"),
-        pytest.param(coded(CREATININE, system="https://loinc.org"), False, id="https for http"),
+        pytest.param(coded(CREATININE, system="https://loinc.org"), True, id="https for http"),
+        pytest.param(coded(CREATININE, system="http://loinc.org/"), True, id="a slash at the end"),
+        pytest.param(coded(CREATININE, system="http://loinc.org|2.77"), True, id="a version in the system"),
+        pytest.param(coded(CREATININE, system="urn:oid:2.16.840.1.113883.6.1"), True, id="the system's OID"),
+        pytest.param(coded(f" {CREATININE}"), True, id="a space before the code"),
+        pytest.param(coded(CREATININE, system="http://loinc.org.example"), False, id="a system that begins alike"),
         pytest.param({"coding": [{"code": CREATININE}]}, False, id="no system"),
         pytest.param({"coding": [{"system": LOINC}]}, False, id="no code"),
         pytest.param({"coding": [{}]}, False, id="an empty coding"),
@@ -86,13 +93,48 @@ def test_a_code_of_a_condition_is_no_observation() -> None:
     assert found.refusals == [(Reason.CODE_NOT_MAPPED, None, None)]
 
 
-def test_a_code_that_names_two_concepts_is_an_event_of_each() -> None:
-    """I11.0: hypertensive heart disease with heart failure."""
-    icd = "http://fhir.de/CodeSystem/bfarm/icd-10-gm"
-    condition = {
+def diagnosed(code: str, system: str) -> dict[str, Any]:
+    return {
         "resourceType": "Condition",
         "subject": {"reference": "Patient/anna"},
-        "code": coded("I11.00", system=icd),
+        "code": coded(code, system=system),
         "recordedDate": "2026-11-24T12:00:00Z",
     }
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        pytest.param(ICD_10_GM, "E10.30+", id="primary code with a typed dagger"),
+        pytest.param(ICD_10_GM, "E10.30†", id="with a printed one"),
+        pytest.param(ICD_10_GM, "E11.-", id="a category as printed"),
+        pytest.param("http://fhir.de/CodeSystem/dimdi/icd-10-gm", "E14.90", id="the system's name until 2021"),
+        pytest.param("http://hl7.org/fhir/sid/icd-10-cm", "E1122", id="a claim's writing"),
+        pytest.param("http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-diagnosis-icd9", "25000", id="MIMIC's ICD-9-CM"),
+        pytest.param(
+            "http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-diagnosis-icd10", "E119", id="MIMIC's ICD-10-CM"
+        ),
+    ],
+)
+def test_a_diagnosis_is_found_however_its_code_is_written(system: str, code: str) -> None:
+    assert [event.concept for event in read(diagnosed(code, system)).events] == ["diabetes"]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "expected"),
+    [
+        pytest.param(fhir.Coding(system="https://loinc.org/", code=" 3091-6"), [("bun", "3091-6")], id="LOINC"),
+        pytest.param(fhir.Coding(system="http://loinc.org", code="3091-6"), [("bun", "3091-6")], id="as it should be"),
+        pytest.param(fhir.Coding(system="http://loinc.org", code="2160"), [], id="no code"),
+    ],
+)
+def test_a_match_tells_the_code_as_the_system_writes_it(recorded: fhir.Coding, expected: list[tuple[str, str]]) -> None:
+    """So that urea is told from urea nitrogen whatever the sender's spelling."""
+    found = Matcher(load_vocabulary()).match(fhir.CodeableConcept(coding=(recorded,)), "observation")
+    assert [(concept.id, code) for concept, code in found] == expected
+
+
+def test_a_code_that_names_two_concepts_is_an_event_of_each() -> None:
+    """I11.0: hypertensive heart disease with heart failure."""
+    condition = diagnosed("I11.00", ICD_10_GM)
     assert [event.concept for event in read(condition).events] == ["heart_failure", "hypertension"]

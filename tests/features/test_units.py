@@ -73,12 +73,26 @@ def convert(concept_id: str, value: float, unit: str | None = None, **recorded: 
         pytest.param("temperature", 104.0, "F", 40.0, id="F is no farad"),
         pytest.param("temperature", 98.6, "?F", 37.0, id="a degree sign lost on its way"),
         pytest.param("temperature", 37.2, "Grad C", 37.2, id="Grad C"),
+        pytest.param("temperature", 37.2, "°C", 37.2, id="°C"),
+        pytest.param("systolic_pressure", 120.0, "mm Hg", 120.0, id="mm Hg"),
         pytest.param("spo2", 0.97, "1", 97.0, id="SpO2 as fraction"),
         pytest.param("fio2", 0.21, "1", 21.0, id="room air as fraction"),
         pytest.param("fio2", 21.0, "%", 21.0, id="room air as percent"),
         pytest.param("heart_rate", 72.0, "bpm", 72.0, id="beats per minute"),
         pytest.param("respiratory_rate", 16.0, "insp/min", 16.0, id="inspirations per minute"),
         pytest.param("respiratory_rate", 16.0, "Atemzüge/min", 16.0, id="Atemzüge"),
+        pytest.param("body_weight", 150.0, "lbs", 68.0389, id="body weight from pounds"),
+        pytest.param("body_weight", 3400.0, "g", 3.4, id="body weight of a newborn in grams"),
+        pytest.param("body_height", 70.0, "Inch", 177.8, id="body height from inches"),
+        pytest.param("body_height", 1.78, "m", 178.0, id="body height from metres"),
+        pytest.param("urine_output", 0.35, "l", 350.0, id="urine in litres"),
+        pytest.param("gcs_total", 14.0, None, 14.0, id="a score without unit"),
+        pytest.param("gcs_total", 14.0, "Punkte", 14.0, id="a score in points"),
+        pytest.param("gcs_total", 14.0, "1", 14.0, id="a score as a plain number"),
+        pytest.param("inr", 2.3, None, 2.3, id="INR without unit"),
+        pytest.param("inr", 2.3, "ratio", 2.3, id="INR as a ratio"),
+        pytest.param("procalcitonin", 0.5, "µg/l", 0.5, id="procalcitonin from µg/l"),
+        pytest.param("lactate_dehydrogenase", 4.0, "µkat/l", 240.0, id="LDH from µkat/l"),
         pytest.param("ph", 7.36, None, 7.36, id="pH without unit"),
         pytest.param("ph", 7.36, "units", 7.36, id="pH in units"),
         pytest.param("ph", 7.36, "1", 7.36, id="pH as a plain number"),
@@ -88,6 +102,17 @@ def test_a_recorded_value_in_the_canonical_unit(
     concept_id: str, value: float, unit: str | None, expected: float
 ) -> None:
     assert convert(concept_id, value, unit) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("percent", "mmol_per_mol"),
+    [(5.0, 31), (5.7, 39), (6.0, 42), (6.5, 48), (7.0, 53), (8.0, 64), (9.0, 75), (10.0, 86), (12.0, 108)],
+)
+def test_hba1c_in_percent_is_on_another_scale(percent: float, mmol_per_mol: int) -> None:
+    """The pairs that NGSP and the diabetes societies print, from the master equation and rounded to whole numbers."""
+    assert round(float(convert("hba1c", percent, "%"))) == mmol_per_mol
+    assert convert("hba1c", percent / 100, "1") == pytest.approx(convert("hba1c", percent, "%"), rel=1e-12)
+    assert convert("hba1c", mmol_per_mol, "mmol/mol") == mmol_per_mol
 
 
 @pytest.mark.parametrize(
@@ -138,6 +163,15 @@ def test_one_thing_written_in_many_ways(text: str) -> None:
         pytest.param("albumin", "µmol/L", Reason.UNIT_INCOMPATIBLE, id="no molar mass declared"),
         pytest.param("ph", "nmol/L", Reason.UNIT_INCOMPATIBLE, id="hydrogen ions are not linear in pH"),
         pytest.param("temperature", "%", Reason.UNIT_INCOMPATIBLE, id="percent of temperature"),
+        pytest.param("inr", "%", Reason.UNIT_INCOMPATIBLE, id="percent of normal is no INR"),
+        pytest.param("inr", "sec", Reason.UNIT_INCOMPATIBLE, id="nor are seconds"),
+        pytest.param("spo2", "mmol/mol", Reason.UNIT_INCOMPATIBLE, id="mmol/mol is for HbA1c"),
+        pytest.param("hba1c", "mmol/L", Reason.UNIT_INCOMPATIBLE, id="HbA1c per litre"),
+        pytest.param("hba1c", None, Reason.UNIT_MISSING, id="HbA1c without unit: percent or mmol/mol"),
+        pytest.param("urine_output", "mL/h", Reason.UNIT_UNKNOWN, id="a rate of urine"),
+        pytest.param("body_weight", None, Reason.UNIT_MISSING, id="a weight without unit"),
+        pytest.param("body_weight", "cm", Reason.UNIT_INCOMPATIBLE, id="a weight in centimetres"),
+        pytest.param("gcs_total", "mmHg", Reason.UNIT_INCOMPATIBLE, id="a score in mmHg"),
     ],
 )
 def test_what_is_not_known_is_refused(concept_id: str, unit: str | None, expected: Reason) -> None:
@@ -200,28 +234,49 @@ DOCUMENT = tomllib.loads((files("features") / "units.toml").read_text(encoding="
 OBSERVED = [concept for concept in load_vocabulary() if concept.unit is not None]
 LISTED = [spelling for entry in DOCUMENT["units"] for spelling in entry["ucum"]]
 
-BEYOND_THE_LIBRARY = {
-    "g%": "it reads gram times percent, where UCUM means grams per 100 mL",
-    "mg%": "it reads milligram times percent, where UCUM means milligrams per 100 mL",
-    "{fraction}": "it parses no annotation that stands alone",
-    "[pH]": "it lacks the unit",
-    "a": "it takes a year for a time like any other; here an age is nothing but an age",
+# What the library cannot read, or reads differently from UCUM, and what stands for it.
+READ_AS = {
+    "g%": "g/dL",  # it reads gram times percent, where UCUM means grams per 100 mL
+    "mg%": "mg/dL",
+    "{fraction}": "L/L",  # it parses no annotation that stands alone
+    "1": "L/L",  # it parses "1" as Python's number
 }
-CHECKED = [pytest.param(concept, id=concept.id) for concept in OBSERVED if concept.unit not in BEYOND_THE_LIBRARY]
+# Kinds of their own, which the library lacks or takes for others: nothing converts into them but themselves, and a
+# plain number where the quantity has no unit. An age is none of its times, HbA1c none of its ratios.
+APART = {
+    "[pH]": {"[pH]", "1"},
+    "{score}": {"{score}", "{Score}", "{points}", "1"},
+    "{INR}": {"{INR}", "1"},
+    "a": {"a"},
+    "mmol/mol": {"mmol/mol"},
+}
+OWN_SPELLINGS = set().union(*APART.values()) - {"1"}
+NGSP = {"%": 1.0, "%{vol}": 1.0, "1": 100.0, "L/L": 100.0, "l/l": 100.0, "{fraction}": 100.0, "mol/mol": 100.0}
 
 
 @pytest.fixture(scope="module")
 def parsed() -> dict[str, Any]:
-    """Every listed UCUM code as a quantity of a general UCUM library."""
+    """Every listed UCUM code that is no kind of its own, as a quantity of a general UCUM library."""
     registry = PintUcumRegistry()
-    quantities = {spelling: registry.from_ucum(spelling) for spelling in LISTED if spelling not in BEYOND_THE_LIBRARY}
-    return quantities | {"1": quantities["L/L"]}  # it parses "1" as Python's number
+    readable = [spelling for spelling in LISTED if spelling not in OWN_SPELLINGS]
+    return {spelling: registry.from_ucum(READ_AS.get(spelling, spelling)) for spelling in readable}
+
+
+def expected_value(parsed: dict[str, Any], concept: Concept, spelling: str, value: float) -> float | Reason:
+    """The value in the concept's unit: by the library, or by the rules of what stands apart."""
+    unit = concept.unit or ""
+    if unit == "mmol/mol" and spelling in NGSP:
+        return (value * NGSP[spelling] - 2.152) / 0.09148
+    if unit in APART:
+        return value if spelling in APART[unit] else Reason.UNIT_INCOMPATIBLE
+    if spelling in OWN_SPELLINGS:
+        return Reason.UNIT_INCOMPATIBLE
+    return by_the_library(parsed, concept, spelling, value)
 
 
 def by_the_library(parsed: dict[str, Any], concept: Concept, spelling: str, value: float) -> float | Reason:
     """The value in the concept's unit by the library's units and by chemistry done here."""
-    assert concept.unit is not None
-    one, target = parsed[spelling], parsed[concept.unit]
+    one, target = parsed[spelling], parsed[concept.unit or ""]
     source = type(one)(value * one.magnitude, one.units)
     moles, grams = parsed["mol/L"].dimensionality, parsed["g/L"].dimensionality
     if spelling.startswith("meq"):  # the library takes an equivalent for a mole
@@ -237,17 +292,33 @@ def by_the_library(parsed: dict[str, Any], concept: Concept, spelling: str, valu
     return float(source.to(target.units).magnitude)
 
 
-@pytest.mark.parametrize("concept", CHECKED)
+@pytest.mark.parametrize("concept", [pytest.param(concept, id=concept.id) for concept in OBSERVED])
 def test_every_conversion_and_every_refusal_agrees_with_a_ucum_library(
     parsed: dict[str, Any], concept: Concept
 ) -> None:
-    for spelling in parsed:
+    """All concepts with a unit, all UCUM codes of the table: one number or one refusal each."""
+    for spelling in LISTED:
         converted = load_converter().convert(3.7, concept=concept, unit_system=UCUM, unit_code=spelling)
-        expected = by_the_library(parsed, concept, spelling, 3.7)
+        expected = expected_value(parsed, concept, spelling, 3.7)
         if isinstance(expected, Reason):
             assert converted is expected, spelling
         else:
             assert converted == pytest.approx(expected, rel=1e-12, abs=1e-12), spelling
+
+
+@pytest.mark.parametrize("concept", [pytest.param(concept, id=concept.id) for concept in OBSERVED])
+def test_every_other_way_of_writing_a_unit_means_the_unit(concept: Concept) -> None:
+    """What is accepted as a text, or as a code that UCUM does not have, converts as the unit's own UCUM code does.
+
+    Only a plain "1" may mean more: a pH, a score or an INR, which have no unit.
+    """
+    conversions = load_converter().conversions(concept)
+    for entry in DOCUMENT["units"]:
+        meant = conversions.by_code[next(code for code in entry["ucum"] if code != "1")]
+        for spelling in {*entry["ucum"], *entry.get("also", ())} - {"1"}:
+            assert conversions.by_code[spelling] == meant, spelling
+        for text in {normalise(text) for text in entry["texts"]} - {"1"}:
+            assert conversions.by_text[text] == meant, text
 
 
 CONVERSIONS = [
