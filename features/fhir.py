@@ -1,20 +1,19 @@
-"""FHIR R4 resources as typed structs: only the fields that Bedside reads; all others pass by undecoded.
+"""FHIR resources as typed structs: only the fields that Bedside reads; all others pass by undecoded.
 
 Field names are FHIR's own, so that a struct reads like the specification's table. Strict about what is read
-(a wrong type is an error), tolerant about what is not.
+(a wrong type is an error), tolerant about what is not. Fields of R4, R4B and R5 stand side by side; which of them
+count depends on the version that the source says it speaks (`features.versions`).
+
+What repeats itself word for word in thousands of resources, above all `code` and `subject`, stays undecoded here
+(`msgspec.Raw`): the reader looks the bytes up and decodes each wording once.
 """
 
-from collections.abc import Iterator
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import msgspec
 
-from features.refusals import Reason, Refusal, Refusals
-
-Decoded = TypeVar("Decoded")
-
-# FHIR's resource types are named by letters alone; anything else is not echoed into a report or a log.
-LONGEST_TYPE_NAME = 64
+NOTHING = msgspec.Raw(b"{}")
+"""What an absent field of type Raw holds."""
 
 
 class _Fields(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +41,27 @@ class Reference(_Fields, frozen=True, gc=False):
     reference: str | None = None
 
 
+class CodeableReference(_Fields, frozen=True, gc=False):
+    """R5: a meaning, or a reference to what has it."""
+
+    concept: msgspec.Raw = NOTHING
+    reference: Reference = Reference()
+
+
+class Identifier(_Fields, frozen=True, gc=False):
+    """A business identifier: what a laboratory calls its result."""
+
+    system: str | None = None
+    value: str | None = None
+
+
+class Meta(_Fields, frozen=True, gc=False):
+    """Which version of a resource this is."""
+
+    lastUpdated: str | None = None  # noqa: N815
+    versionId: str | None = None  # noqa: N815
+
+
 class Quantity(_Fields, frozen=True, gc=False):
     """A number with its unit as text and, better, as a code."""
 
@@ -52,6 +72,13 @@ class Quantity(_Fields, frozen=True, gc=False):
     code: str | None = None
 
 
+class Ratio(_Fields, frozen=True, gc=False):
+    """Two quantities, the first per the second."""
+
+    numerator: Quantity = Quantity()
+    denominator: Quantity = Quantity()
+
+
 class Period(_Fields, frozen=True, gc=False):
     """A time from start to end."""
 
@@ -59,21 +86,41 @@ class Period(_Fields, frozen=True, gc=False):
     end: str | None = None
 
 
+class Range(_Fields, frozen=True, gc=False):
+    """From low to high, either of which may be missing."""
+
+    low: Quantity | None = None
+    high: Quantity | None = None
+
+
+class ReferenceRange(_Fields, frozen=True, gc=False):
+    """What the laboratory itself holds to be usual."""
+
+    low: Quantity | None = None
+    high: Quantity | None = None
+
+
 class Component(_Fields, frozen=True, gc=False):
     """One of several results under one Observation, such as systolic pressure under blood pressure."""
 
-    code: CodeableConcept = CodeableConcept()
+    code: msgspec.Raw = NOTHING
     valueQuantity: Quantity | None = None  # noqa: N815
     valueInteger: int | None = None  # noqa: N815
+    valueBoolean: bool | None = None  # noqa: N815
     valueString: str | None = None  # noqa: N815
+    valueRatio: Ratio | None = None  # noqa: N815
+    valueRange: Range | None = None  # noqa: N815
     valueCodeableConcept: CodeableConcept | None = None  # noqa: N815
     dataAbsentReason: CodeableConcept | None = None  # noqa: N815
+    interpretation: tuple[CodeableConcept, ...] = ()
+    referenceRange: tuple[ReferenceRange, ...] = ()  # noqa: N815
 
 
 class _Resource(msgspec.Struct, frozen=True, gc=False, tag_field="resourceType"):
     """Settings shared by resources: the tag is FHIR's resourceType."""
 
     id: str | None = None
+    meta: Meta | None = None
 
 
 class Patient(_Resource, frozen=True, gc=False, tag="Patient"):
@@ -83,58 +130,147 @@ class Patient(_Resource, frozen=True, gc=False, tag="Patient"):
     birthDate: str | None = None  # noqa: N815
 
 
+class EncounterLocation(_Fields, frozen=True, gc=False):
+    """Where a stay was spent, and when."""
+
+    location: Reference = Reference()
+    status: str | None = None
+    period: Period | None = None
+
+
 class Encounter(_Resource, frozen=True, gc=False, tag="Encounter"):
-    """A stay."""
+    """A stay. R4 has one class and `period`; R5 a list of classes and `actualPeriod`."""
 
     status: str | None = None
-    subject: Reference | None = None
-    class_: Coding | None = msgspec.field(default=None, name="class")
+    identifier: tuple[Identifier, ...] = ()
+    subject: msgspec.Raw = NOTHING
+    class_: Coding | tuple[CodeableConcept, ...] | None = msgspec.field(default=None, name="class")
+    type: tuple[CodeableConcept, ...] = ()
+    serviceType: msgspec.Raw = NOTHING  # noqa: N815 - one CodeableConcept in R4, a list of CodeableReferences in R5
+    partOf: Reference | None = None  # noqa: N815
     period: Period | None = None
+    actualPeriod: Period | None = None  # noqa: N815
+    location: tuple[EncounterLocation, ...] = ()
 
 
 class Observation(_Resource, frozen=True, gc=False, tag="Observation"):
     """A measurement."""
 
     status: str | None = None
-    code: CodeableConcept = CodeableConcept()
-    subject: Reference | None = None
+    identifier: tuple[Identifier, ...] = ()
+    code: msgspec.Raw = NOTHING
+    subject: msgspec.Raw = NOTHING
     effectiveDateTime: str | None = None  # noqa: N815
     effectiveInstant: str | None = None  # noqa: N815
     effectivePeriod: Period | None = None  # noqa: N815
     issued: str | None = None
     valueQuantity: Quantity | None = None  # noqa: N815
     valueInteger: int | None = None  # noqa: N815
+    valueBoolean: bool | None = None  # noqa: N815
     valueString: str | None = None  # noqa: N815
+    valueRatio: Ratio | None = None  # noqa: N815
+    valueRange: Range | None = None  # noqa: N815
     valueCodeableConcept: CodeableConcept | None = None  # noqa: N815
     dataAbsentReason: CodeableConcept | None = None  # noqa: N815
+    interpretation: tuple[CodeableConcept, ...] = ()
+    referenceRange: tuple[ReferenceRange, ...] = ()  # noqa: N815
+    method: CodeableConcept | None = None
+    specimen: Reference | None = None
     component: tuple[Component, ...] = ()
+    contained: tuple[msgspec.Raw, ...] = ()
+
+
+class Specimen(_Resource, frozen=True, gc=False, tag="Specimen"):
+    """What was drawn; a concept may demand a kind of it."""
+
+    type: CodeableConcept = CodeableConcept()
+
+
+class DiagnosticReport(_Resource, frozen=True, gc=False, tag="DiagnosticReport"):
+    """A report over Observations; it carries times that they may lack."""
+
+    status: str | None = None
+    subject: msgspec.Raw = NOTHING
+    effectiveDateTime: str | None = None  # noqa: N815
+    effectivePeriod: Period | None = None  # noqa: N815
+    issued: str | None = None
+    result: tuple[Reference, ...] = ()
 
 
 class Condition(_Resource, frozen=True, gc=False, tag="Condition"):
     """A diagnosis or problem."""
 
+    identifier: tuple[Identifier, ...] = ()
+    clinicalStatus: CodeableConcept | None = None  # noqa: N815
     verificationStatus: CodeableConcept | None = None  # noqa: N815
-    code: CodeableConcept = CodeableConcept()
-    subject: Reference | None = None
+    code: msgspec.Raw = NOTHING
+    subject: msgspec.Raw = NOTHING
     onsetDateTime: str | None = None  # noqa: N815
     onsetPeriod: Period | None = None  # noqa: N815
+    abatementDateTime: str | None = None  # noqa: N815
+    abatementPeriod: Period | None = None  # noqa: N815
     recordedDate: str | None = None  # noqa: N815
+
+
+class Procedure(_Resource, frozen=True, gc=False, tag="Procedure"):
+    """Something done to the patient. R4 says when it was performed, R5 when it occurred."""
+
+    status: str | None = None
+    identifier: tuple[Identifier, ...] = ()
+    code: msgspec.Raw = NOTHING
+    subject: msgspec.Raw = NOTHING
+    performedDateTime: str | None = None  # noqa: N815
+    performedPeriod: Period | None = None  # noqa: N815
+    occurrenceDateTime: str | None = None  # noqa: N815
+    occurrencePeriod: Period | None = None  # noqa: N815
+
+
+class Location(_Resource, frozen=True, gc=False, tag="Location"):
+    """A place; its type tells an intensive care unit from a ward."""
+
+    type: tuple[CodeableConcept, ...] = ()
 
 
 class Medication(_Resource, frozen=True, gc=False, tag="Medication"):
     """A drug, referred to by requests and administrations."""
 
-    code: CodeableConcept = CodeableConcept()
+    code: msgspec.Raw = NOTHING
 
 
 class _MedicationUse(_Resource, frozen=True, gc=False):
-    """What a request and an administration have in common."""
+    """What requests, administrations and statements have in common. R4 has `medication[x]`, R5 `medication`."""
 
     status: str | None = None
-    medicationCodeableConcept: CodeableConcept | None = None  # noqa: N815
+    identifier: tuple[Identifier, ...] = ()
+    medicationCodeableConcept: msgspec.Raw = NOTHING  # noqa: N815
     medicationReference: Reference | None = None  # noqa: N815
-    subject: Reference | None = None
+    medication: CodeableReference | None = None
+    subject: msgspec.Raw = NOTHING
     contained: tuple[msgspec.Raw, ...] = ()
+
+
+class Repeat(_Fields, frozen=True, gc=False):
+    """When a dose is repeated."""
+
+    boundsPeriod: Period | None = None  # noqa: N815
+
+
+class Timing(_Fields, frozen=True, gc=False):
+    """When something is to happen."""
+
+    repeat: Repeat = Repeat()
+
+
+class Dosage(_Fields, frozen=True, gc=False):
+    """How a drug is to be taken."""
+
+    timing: Timing = Timing()
+
+
+class DispenseRequest(_Fields, frozen=True, gc=False):
+    """What is to be handed out."""
+
+    validityPeriod: Period | None = None  # noqa: N815
 
 
 class MedicationRequest(_MedicationUse, frozen=True, gc=False, tag="MedicationRequest"):
@@ -143,13 +279,44 @@ class MedicationRequest(_MedicationUse, frozen=True, gc=False, tag="MedicationRe
     authoredOn: str | None = None  # noqa: N815
     intent: str | None = None
     doNotPerform: bool = False  # noqa: N815
+    dosageInstruction: tuple[Dosage, ...] = ()  # noqa: N815
+    dispenseRequest: DispenseRequest = DispenseRequest()  # noqa: N815
 
 
 class MedicationAdministration(_MedicationUse, frozen=True, gc=False, tag="MedicationAdministration"):
-    """A drug given."""
+    """A drug given. R5 misspells when: `occurence`."""
 
     effectiveDateTime: str | None = None  # noqa: N815
     effectivePeriod: Period | None = None  # noqa: N815
+    occurenceDateTime: str | None = None  # noqa: N815
+    occurencePeriod: Period | None = None  # noqa: N815
+
+
+class Adherence(_Fields, frozen=True, gc=False):
+    """R5: whether a drug is really taken."""
+
+    code: CodeableConcept = CodeableConcept()
+
+
+class MedicationStatement(_MedicationUse, frozen=True, gc=False, tag="MedicationStatement"):
+    """A drug that somebody says is taken."""
+
+    effectiveDateTime: str | None = None  # noqa: N815
+    effectivePeriod: Period | None = None  # noqa: N815
+    dateAsserted: str | None = None  # noqa: N815
+    adherence: Adherence | None = None
+
+
+class ServiceRequest(_Resource, frozen=True, gc=False, tag="ServiceRequest"):
+    """An examination, a procedure or another service ordered. R5 nests its code once more."""
+
+    status: str | None = None
+    identifier: tuple[Identifier, ...] = ()
+    intent: str | None = None
+    doNotPerform: bool = False  # noqa: N815
+    code: msgspec.Raw = NOTHING
+    subject: msgspec.Raw = NOTHING
+    authoredOn: str | None = None  # noqa: N815
 
 
 class OperationOutcome(_Resource, frozen=True, gc=False, tag="OperationOutcome"):
@@ -160,141 +327,34 @@ Resource: TypeAlias = (
     Patient
     | Encounter
     | Observation
+    | Specimen
+    | DiagnosticReport
     | Condition
+    | Procedure
+    | Location
     | Medication
     | MedicationRequest
     | MedicationAdministration
+    | MedicationStatement
+    | ServiceRequest
     | OperationOutcome
 )
+MedicationUse: TypeAlias = MedicationRequest | MedicationAdministration | MedicationStatement
 
-
-class _Entry(_Fields, frozen=True, gc=False):
-    resource: Resource
-
-
-class _Searchset(_Resource, frozen=True, gc=False, tag="Bundle"):
-    entry: tuple[_Entry, ...] = ()
-
-
-class _RawEntry(_Fields, frozen=True, gc=False):
-    resource: msgspec.Raw  # never "Raw | None": msgspec then refuses every resource
-
-
-class _RawSearchset(_Fields, frozen=True, gc=False):
-    entry: tuple[msgspec.Raw, ...] = ()
-
-
-class _Head(_Fields, frozen=True, gc=False):
-    resourceType: str | None = None  # noqa: N815
-
-
-_RESOURCE = msgspec.json.Decoder(Resource)
-_RESOURCE_OR_SEARCHSET = msgspec.json.Decoder(Resource | _Searchset)
-_RAW_SEARCHSET = msgspec.json.Decoder(_RawSearchset)
-_RAW_ENTRY = msgspec.json.Decoder(_RawEntry)
-_HEAD = msgspec.json.Decoder(_Head)
-# Malformed JSON, a wrong type or a number out of range; text that is no UTF-8. What nests too deep to be decoded
-# raises RecursionError, which is no remark on one resource but on the whole: it goes to the caller.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-KNOWN_TYPES = frozenset(
-    struct.__struct_config__.tag
-    for struct in (
-        Patient,
-        Encounter,
-        Observation,
-        Condition,
-        Medication,
-        MedicationRequest,
-        MedicationAdministration,
-        OperationOutcome,
-    )
+RESOURCES: tuple[type[msgspec.Struct], ...] = (
+    Patient,
+    Encounter,
+    Observation,
+    Specimen,
+    DiagnosticReport,
+    Condition,
+    Procedure,
+    Location,
+    Medication,
+    MedicationRequest,
+    MedicationAdministration,
+    MedicationStatement,
+    ServiceRequest,
+    OperationOutcome,
 )
-
-
-def decode_resource(raw: bytes | msgspec.Raw, refusals: Refusals) -> Resource | None:
-    """Decode one resource; one of a type that is not read, or with a field of a wrong type, is counted instead.
-
-    Raises:
-        RecursionError: it nests deeper than can be decoded.
-    """
-    found = decode_or_refuse(raw)
-    if isinstance(found, Refusal):
-        refusals.add(*found)
-        return None
-    return found
-
-
-def decode_or_refuse(raw: bytes | msgspec.Raw) -> Resource | Refusal:
-    """Decode one resource, or say why not.
-
-    Raises:
-        RecursionError: it nests deeper than can be decoded.
-    """
-    try:
-        resource: Resource = _RESOURCE.decode(raw)
-    except _UNREADABLE as error:
-        resource_type = resource_type_of(raw)
-        if resource_type is None or resource_type in KNOWN_TYPES:
-            return Refusal(Reason.MALFORMED, detail=_where(error, resource_type))
-        return Refusal(Reason.RESOURCE_NOT_READ, detail=resource_type)
-    return resource
-
-
-def decode_searchset(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[Resource]:
-    """Decode the entries of a FHIR Bundle, or a single resource.
-
-    The fast way decodes all entries at once. Only if one of them is of another type or malformed are they
-    decoded one by one, so that one bad entry costs itself and not its neighbours.
-
-    Raises:
-        RecursionError: it nests deeper than can be decoded.
-    """
-    try:
-        found: Resource | _Searchset = _RESOURCE_OR_SEARCHSET.decode(raw)
-    except _UNREADABLE:
-        yield from _decode_one_by_one(raw, refusals)
-        return
-    if isinstance(found, _Searchset):
-        yield from (entry.resource for entry in found.entry)
-    else:
-        yield found
-
-
-def resource_type_of(raw: bytes | msgspec.Raw) -> str | None:
-    """The resourceType of a JSON object if it reads like one, else None."""
-    try:
-        name = _HEAD.decode(raw).resourceType
-    except _UNREADABLE:
-        return None
-    if name is None or not name.isascii() or not name.isalpha() or len(name) > LONGEST_TYPE_NAME:
-        return None
-    return name
-
-
-def _decode_one_by_one(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[Resource]:
-    is_bundle = resource_type_of(raw) == "Bundle"
-    for resource in _raw_entries(raw, refusals) if is_bundle else (raw,):
-        decoded = decode_resource(resource, refusals)
-        if decoded is not None:
-            yield decoded
-
-
-def _raw_entries(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[msgspec.Raw]:
-    try:
-        entries = _RAW_SEARCHSET.decode(raw).entry
-    except _UNREADABLE as error:
-        refusals.add(Reason.MALFORMED, detail=_where(error, "Bundle"))
-        return
-    for entry in entries:
-        try:
-            yield _RAW_ENTRY.decode(entry).resource
-        except _UNREADABLE:
-            refusals.add(Reason.MALFORMED, detail="Bundle.entry")
-
-
-def _where(error: Exception, resource_type: str | None) -> str:
-    """The resource type and the path that msgspec names; never the text around it, which may hold a value."""
-    if resource_type is None:
-        return "JSON"
-    _, found, path = str(error).rpartition(" - at `$")
-    return f"{resource_type}{path.rstrip('`') if found else ''}"
+KNOWN_TYPES = frozenset(struct.__name__ for struct in RESOURCES)

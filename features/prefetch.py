@@ -1,87 +1,138 @@
-"""Prefetch queries: what an EHR must send so that a model's features can be computed, derived from those features."""
+"""Prefetch queries: what an EHR must send so that a model's features can be computed, derived from those features.
 
-from collections.abc import Iterator
+Whoever answers these queries, page by page to the end, has sent all that the features read of the whole record, and
+they come out the same to the last bit; tests/contract proves it for every model. docs/reading.md says why each query
+is as it is.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from features.code import LOINC
-from features.concept import Concept, Vocabulary
+from features.code import LOINC, SNOMED_CT, SystemCode
+from features.concept import Concept, Kind, Vocabulary
+from features.decode import decode_searchset
 from features.feature import FeatureSet
-from features.fhir import Observation, decode_searchset
-from features.observations import When, when_of
+from features.fhir import DiagnosticReport, Observation
 from features.refusals import Refusals
+from features.statements import When
+from features.timing import report_times, when_of
+
+CdsHooksVersion: TypeAlias = Literal["2.0", "3.0"]
 
 LONGEST_URL = 2_000  # characters; some servers and proxies refuse longer ones
 LONGEST_BASE = 300  # characters kept free for the FHIR server's base URL and the filled-in patient id
-PAGE_SIZE = 1_000  # a page that holds a week of intensive care; more comes as a next page
 PATIENT = "{{context.patientId}}"
 
+PAGE_SIZE = 1_000
+"""The largest page that common servers give. It suffices because it cuts nothing: what does not fit comes as a next
+page, and Observations and reports come newest first, so that one page will do where it goes back beyond all windows
+(`page_reaches`)."""
+
+# Only their times are read: no letter, no PDF is asked for where the server knows _elements.
+REPORTS = (
+    f"DiagnosticReport?patient={PATIENT}&_elements=status,subject,effective,issued,result"
+    f"&_sort=-date&_count={PAGE_SIZE}"
+)
+
+HOURS_PER_DAY = 24
+DAYS_BETWEEN_CLOCKS = 1
+"""A bound is a day of the client's calendar, read in the FHIR server's time zone, and the call may come late in that
+day: a day more than the window is never too late."""
+
 # A search by `code` finds Observation.code, not the codes of components: the panels that carry them are asked for too.
-BLOOD_PRESSURE_PANELS = ("85354-9", "35094-2")
-PULSE_OXIMETRY = ("59408-5", "2708-6")  # US Core's pulse oximetry profile has the inhaled oxygen as a component
-PANELS = {
-    "fio2": PULSE_OXIMETRY,
-    "systolic_pressure": BLOOD_PRESSURE_PANELS,
-    "diastolic_pressure": BLOOD_PRESSURE_PANELS,
-    "mean_pressure": BLOOD_PRESSURE_PANELS,
-}
+# Blood pressure: FHIR's value set vitalsign-bppanel (first three), 55284-4 of older systems and of Synthea, 96607-7 of
+# averages; 75367002 of German profiles. A panel under a code of the house must be added here.
+BLOOD_PRESSURE_PANELS = ("85354-9", "35094-2", "55417-0", "55284-4", "96607-7")
+BLOOD_PRESSURE: tuple[SystemCode, ...] = (*((LOINC, code) for code in BLOOD_PRESSURE_PANELS), (SNOMED_CT, "75367002"))
+PULSE_OXIMETRY = ((LOINC, "59408-5"), (LOINC, "2708-6"))  # US Core's profile has the inhaled oxygen as a component
+PANELS: Mapping[str, tuple[SystemCode, ...]] = MappingProxyType(
+    {
+        "fio2": PULSE_OXIMETRY,
+        "systolic_pressure": BLOOD_PRESSURE,
+        "diastolic_pressure": BLOOD_PRESSURE,
+        "mean_pressure": BLOOD_PRESSURE,
+    }
+)
 
 
-def prefetch_templates(features: FeatureSet, vocabulary: Vocabulary) -> dict[str, str]:
-    """The prefetch templates of a model, by key, in CDS Hooks 2.0 tokens.
+class Whole(NamedTuple):
+    """Resources that are asked for whole, not by code: most of their codes are hierarchies, which a token search lacks.
 
-    Observations are asked for by code, newest first, in as many queries as keep each below `LONGEST_URL`. Conditions
-    and medications are asked for whole: their hierarchies cannot be put into a token search.
+    Attributes:
+        key: of the template.
+        resource_type: what is asked for.
+        since: the search parameter (FHIR R4) for a date bound. It must read the very element that gives an event its
+            time (`features.timing`); None where the time may stand elsewhere, for a bound would cut what counts.
+        includes: references without whose target nobody knows what was given or where.
+    """
+
+    key: str
+    resource_type: str
+    since: str | None = None
+    includes: tuple[str, ...] = ()
+
+
+WHOLE: Mapping[Kind, tuple[Whole, ...]] = MappingProxyType(
+    {
+        "condition": (Whole("conditions", "Condition"),),  # onset, else recordedDate: two parameters
+        "procedure": (Whole("procedures", "Procedure", "date"),),
+        "order": (Whole("service-requests", "ServiceRequest", "authored"),),
+        "encounter": (Whole("encounters", "Encounter", None, ("location",)),),  # places have times of their own
+        "medication": (
+            Whole("medication-requests", "MedicationRequest", "authoredon", ("medication",)),
+            Whole("medication-administrations", "MedicationAdministration", "effective-time", ("medication",)),
+            Whole(
+                "medication-statements", "MedicationStatement", None, ("medication",)
+            ),  # effective, else dateAsserted
+        ),
+    }
+)
+
+
+def prefetch_templates(
+    features: FeatureSet, vocabulary: Vocabulary, *, version: CdsHooksVersion = "2.0", reports: bool = False
+) -> dict[str, str]:
+    """The prefetch templates of a model, by key.
+
+    Observations are asked for by code, newest first, in as many queries as keep each below `LONGEST_URL`. All else is
+    asked for whole. Drafts of orders are in the hook's context.
 
     Args:
         features: what the model reads.
         vocabulary: has the concepts that the features read.
+        version: of CDS Hooks. Up to 2.0 a token cannot say "three days ago", so that the queries ask for all of the
+            past; from 3.0 on they ask for what the windows reach. A bound counts from the client's today: it is not
+            for a server that answers for the latest Observation in place of the present.
+        reports: whether to ask for DiagnosticReports too: only for sites whose Observations have no times of their
+            own, for it costs a query at each call (docs/decisions/0008).
     """
-    concepts = [vocabulary.concept(name) for name in features.concepts]
-    kinds = {concept.kind for concept in concepts}
+    hours = {
+        vocabulary.concept(name): features.longest_lookback_hours(name)
+        for name in features.concepts
+        if vocabulary.concept(name).drafts_of is None
+    }
     templates = {"patient": f"Patient/{PATIENT}"}
-    tokens = list(dict.fromkeys(token for concept in concepts for token in _tokens(concept)))
-    for number, query in enumerate(_observation_queries(tokens), start=1):
-        templates["observations" if number == 1 else f"observations-{number}"] = query
-    if "condition" in kinds:
-        templates["conditions"] = f"Condition?patient={PATIENT}&_count={PAGE_SIZE}"
-    if "medication" in kinds:
-        for key, name in (
-            ("medication-requests", "MedicationRequest"),
-            ("medication-administrations", "MedicationAdministration"),
-        ):
-            # The drug may stand in a Medication that the resource refers to; without it, nobody knows which drug.
-            templates[key] = f"{name}?patient={PATIENT}&_include={name}:medication&_count={PAGE_SIZE}"
+    measured = {concept: window for concept, window in hours.items() if concept.kind == "observation"}
+    if measured:
+        templates |= _observations(measured, version)
+        if reports:
+            templates["reports"] = REPORTS
+    for kind, queries in WHOLE.items():
+        windows = [window for concept, window in hours.items() if concept.kind == kind]
+        if windows:
+            templates |= {one.key: _whole(one, max(windows), version) for one in queries}
     return templates
 
 
-def _tokens(concept: Concept) -> Iterator[str]:
-    if concept.kind != "observation":
-        return
-    for code in concept.codes:
-        yield f"{code.system}|{code.code}"
-    for panel in PANELS.get(concept.id, ()):
-        yield f"{LOINC}|{panel}"
-
-
-def _observation_queries(tokens: list[str]) -> Iterator[str]:
-    head, tail = f"Observation?patient={PATIENT}&code=", f"&_sort=-date&_count={PAGE_SIZE}"
-    room = LONGEST_URL - LONGEST_BASE - len(head) - len(tail)
-    batch: list[str] = []
-    for token in tokens:
-        if batch and len(",".join([*batch, token])) > room:
-            yield head + ",".join(batch) + tail
-            batch = []
-        batch.append(token)
-    if batch:
-        yield head + ",".join(batch) + tail
-
-
 def page_reaches(raw: bytes | msgspec.Raw, before: int) -> bool:
-    """Whether a first page of Observations, newest first, goes back beyond a time, so that no next page matters.
+    """Whether a first page, newest first, goes back beyond a time, so that no next page matters.
 
     Args:
-        raw: the searchset.
+        raw: the searchset, of Observations or of DiagnosticReports.
         before: UTC microseconds; what is older does not interest.
 
     Returns:
@@ -89,10 +140,89 @@ def page_reaches(raw: bytes | msgspec.Raw, before: int) -> bool:
     """
     previous: int | None = None
     for resource in decode_searchset(raw, Refusals()):
-        if not isinstance(resource, Observation):
+        if not isinstance(resource, Observation | DiagnosticReport):
             continue
-        when = when_of(resource)
-        if not isinstance(when, When) or (previous is not None and when.time > previous):
+        time = _sorted_by(resource)
+        if time is None or (previous is not None and time > previous):
             return False
-        previous = when.time
+        previous = time
     return previous is not None and previous < before
+
+
+def _sorted_by(resource: Observation | DiagnosticReport) -> int | None:
+    if isinstance(resource, DiagnosticReport):
+        return report_times(resource)[0]
+    when = when_of(resource)
+    return when.time if isinstance(when, When) else None
+
+
+def _observations(measured: Mapping[Concept, float], version: CdsHooksVersion) -> Iterator[tuple[str, str]]:
+    """Keys and templates of the Observations and of what they refer to or are reported by."""
+    batches = list(_batches(_tokens(measured)))
+    includes = _includes("Observation", ("specimen",) if _needs_specimens(measured) else ())
+    for number, batch in enumerate(batches, start=1):
+        bound = _bound("date", max(batch.values()), version)
+        query = f"Observation?patient={PATIENT}&code={','.join(batch)}"
+        yield _numbered("observations", number), f"{query}{bound}{includes}&_sort=-date&_count={PAGE_SIZE}"
+        if bound:
+            # A date bound finds nothing that has no effective[x]; such a result may be timed by `issued` or a report.
+            undated = f"{query}&date:missing=true{includes}&_count={PAGE_SIZE}"
+            yield _numbered("undated-observations", number), undated
+
+
+def _numbered(key: str, number: int) -> str:
+    return key if number == 1 else f"{key}-{number}"
+
+
+def _tokens(measured: Mapping[Concept, float]) -> dict[str, float]:
+    """`system|code` of all that is measured, each once, with the longest window of a concept that has it."""
+    tokens: dict[str, float] = {}
+    for concept, window in measured.items():
+        own = ((code.system, code.code) for code in concept.codes)
+        for system, code in (*own, *PANELS.get(concept.id, ())):
+            token = f"{system}|{code}"
+            tokens[token] = max(window, tokens.get(token, 0.0))
+    return tokens
+
+
+def _needs_specimens(measured: Iterable[Concept]) -> bool:
+    return any(code.specimen is not None for concept in measured for code in concept.codes)
+
+
+LONGEST_REST = len(
+    f"Observation?patient={PATIENT}&code=&date=ge{{{{today() - 99999 days}}}}"
+    f"&_include=Observation:specimen&_sort=-date&_count={PAGE_SIZE}"
+)
+"""Characters of an Observation query around its codes."""
+
+
+def _batches(tokens: Mapping[str, float]) -> Iterator[dict[str, float]]:
+    room = LONGEST_URL - LONGEST_BASE - LONGEST_REST
+    batch: dict[str, float] = {}
+    for token, window in tokens.items():
+        if batch and len(",".join([*batch, token])) > room:
+            yield batch
+            batch = {}
+        batch[token] = window
+    yield batch
+
+
+def _whole(one: Whole, window: float, version: CdsHooksVersion) -> str:
+    bound = _bound(one.since, window, version) if one.since is not None else ""
+    includes = _includes(one.resource_type, one.includes)
+    return f"{one.resource_type}?patient={PATIENT}{bound}{includes}&_count={PAGE_SIZE}"
+
+
+def _includes(resource_type: str, references: Iterable[str]) -> str:
+    return "".join(f"&_include={resource_type}:{reference}" for reference in references)
+
+
+def _bound(parameter: str, window_hours: float, version: CdsHooksVersion) -> str:
+    """The earliest day that a window of so many hours can reach; nothing where there is none, or no way to say it.
+
+    Source: CDS Hooks 3.0 (ballot), Simpler FHIRPath: today() plus or minus days.
+    """
+    if version == "2.0" or not math.isfinite(window_hours):
+        return ""
+    days = math.ceil(window_hours / HOURS_PER_DAY) + DAYS_BETWEEN_CLOCKS
+    return f"&{parameter}=ge{{{{today() - {days} days}}}}"

@@ -1,312 +1,337 @@
 """The FHIR reader: resources of one patient or of many become events, and every refusal is counted."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import msgspec
 
-from features import fhir, times
-from features.concept import Concept
-from features.events import Event, Events
-from features.matching import Matcher
-from features.observations import STATUS_COUNTS, Measured, Refused, UnitCache, When, says_anything, value_of, when_of
+from features import clinical, encounters, fhir, statuses, times
+from features.collector import Collector
+from features.concept import Kind
+from features.decode import decode_lines, decode_resource, decode_searchset
+from features.interpreter import Interpreter, Meanings, Refused
+from features.observations import ObservationReader, codings
+from features.observer import Observer
+from features.references import patient_id, type_and_id
 from features.refusals import Reason, Refusals
-from features.units import Converter
+from features.settle import Record, settle
+from features.statements import Referral, ReportTime, Row, Statements, Stay, Stayed, When
+from features.timing import LATEST, report_times
+from features.versions import FhirVersion
 
-# FHIR R4 condition-ver-status and medication statuses: only what was never true, or never happened, is left out.
-CONDITION_NEVER_TRUE = frozenset({"refuted", "entered-in-error"})
-ORDER_STATUS_COUNTS = frozenset({"active", "on-hold", "completed", "stopped"})
-# FHIR R4 medicationrequest-intent: what somebody suggests or plans is not ordered.
-NOT_ORDERED = frozenset({"proposal", "plan", "option"})
-GIVEN_STATUS_COUNTS = frozenset({"in-progress", "on-hold", "completed", "stopped"})
-# FHIR R4 encounter-status: the patient came; neither planned nor cancelled, and no mistake.
-STAY_STATUS_COUNTS = frozenset({"arrived", "triaged", "in-progress", "onleave", "finished"})
+__all__ = ["BEFORE_ANY_BIRTH", "Reader", "Record", "Stay", "patient_id"]
 
 SEX_VALUES = {"female": 0.0, "male": 1.0}  # FHIR's other and unknown: refused, so the feature is missing
 BEFORE_ANY_BIRTH = times.parse("1800").first  # when sex is known though the birth date is not
-
 MICROSECONDS_PER_DAY = 86_400_000_000
 
-MedicationUse = fhir.MedicationRequest | fhir.MedicationAdministration
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stay:
-    """An encounter: whose, of which class (FHIR v3 ActCode, such as IMP) and from when to when, UTC microseconds."""
-
-    patient: str
-    encounter_class: str | None
-    start: int
-    end: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """All that was read: events, stays, and what was refused."""
-
-    events: Events
-    stays: tuple[Stay, ...]
-    refusals: Refusals
-    resources: int
+KINDS: dict[type[fhir.Resource], Kind] = {
+    fhir.Condition: "condition",
+    fhir.Procedure: "procedure",
+    fhir.ServiceRequest: "order",
+}
 
 
 class Reader:
     """Collects resources and makes a Record of them.
 
     Args:
-        converter: the vocabulary of the concepts to read, with its unit table; codes of none of them are counted
-            as not mapped.
+        interpreter: of the vocabulary of the concepts to read; codes of none of them are counted as not mapped.
         patient: the only patient whose resources may be used; None: resources of any patient.
+        version: of FHIR, as the source says it.
+        observer: is told what is seen and what becomes of it, if there is one.
     """
 
-    def __init__(self, converter: Converter, *, patient: str | None = None) -> None:
-        self._vocabulary = converter.vocabulary
-        self._units = UnitCache(converter)
-        self._match = Matcher(converter.vocabulary).match
-        self._patient = patient
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        *,
+        patient: str | None = None,
+        version: FhirVersion = "R4",
+        observer: Observer | None = None,
+    ) -> None:
+        self._interpreter = interpreter
+        self._only = patient
+        self._version: FhirVersion = version
+        self._observer = observer
+        self._start()
+
+    def _start(self) -> None:
         self.refusals = Refusals()
-        self._events: list[Event] = []
-        self._stays: list[Stay] = []
-        self._patients: set[str] = set() if patient is None else {patient}
-        self._subjects: dict[str, str] = {}  # patients by reference, those that may be used
-        self._seen: set[tuple[type, str]] = set()
-        self._medications: dict[str, fhir.CodeableConcept] = {}
-        self._waiting: list[tuple[MedicationUse, str]] = []  # for a Medication that may still come
-        self._resources = 0
+        self._collector = Collector(self._interpreter, self.refusals, only=self._only)
+        self._observations = ObservationReader(self._interpreter, self._collector, observer=self._observer)
 
     def read_searchset(self, raw: bytes | msgspec.Raw) -> None:
         """Read a FHIR Bundle, or a single resource, from its JSON."""
-        self.read(fhir.decode_searchset(raw, self.refusals))
+        self.read(list(decode_searchset(raw, self.refusals)))
+
+    def read_lines(self, block: bytes) -> bool:
+        """Read whole NDJSON lines; False, and nothing read, if one of them cannot be decoded."""
+        resources = decode_lines(block)
+        if resources is None:
+            return False
+        self.read(resources)
+        return True
 
     def read(self, resources: Iterable[fhir.Resource]) -> None:
-        """Read resources."""
-        for resource in resources:
-            self._resources += 1
-            if self._is_new(resource):
-                self._read_one(resource)
+        """Read resources; many at once are read faster than one by one."""
+        resources = list(resources)
+        self._collector.said.resources += len(resources)
+        observations = [resource for resource in resources if isinstance(resource, fhir.Observation)]
+        if observations:
+            self._observations.read(observations)
+        if len(observations) < len(resources):
+            for resource in resources:
+                if not isinstance(resource, fhir.Observation):
+                    self._read_one(resource)
+
+    def read_drafts(self, raw: bytes | msgspec.Raw, *, at: int) -> None:
+        """Read the draft orders of an order hook: what is about to be ordered, at the time of the call.
+
+        Args:
+            raw: the Bundle `draftOrders`.
+            at: UTC microseconds.
+        """
+        for resource in decode_searchset(raw, self.refusals):
+            self._collector.said.resources += 1
+            match resource:
+                case fhir.MedicationRequest():
+                    self._read_draft(resource, clinical.medication_request(resource, draft=True), at)
+                case fhir.ServiceRequest():
+                    self._read_draft(resource, clinical.service_request(resource, draft=True), at)
+                case _:
+                    self.refusals.add(Reason.RESOURCE_NOT_READ, detail=type(resource).__name__)
+
+    def take(self) -> Statements:
+        """What was read since the last take, to be settled elsewhere, perhaps together with other parts."""
+        said = self._collector.finish()
+        self._start()
+        return said
 
     def record(self) -> Record:
-        """Everything read so far."""
-        for use, patient in self._waiting:
-            self._read_medication_use(use, patient, self._referred_medication(use))
-        self._waiting.clear()
-        return Record(
-            events=Events.of(self._events, patients=sorted(self._patients)),
-            stays=tuple(self._stays),
-            refusals=self.refusals,
-            resources=self._resources,
-        )
-
-    def _is_new(self, resource: fhir.Resource) -> bool:
-        if resource.id is None:
-            return True
-        key = (type(resource), resource.id)
-        if key in self._seen:
-            self.refusals.add(Reason.DUPLICATE, detail=type(resource).__name__)
-            return False
-        self._seen.add(key)
-        return True
+        """Everything read since the last take, settled."""
+        return settle(self.take())
 
     def _read_one(self, resource: fhir.Resource) -> None:
         match resource:
-            case fhir.Observation():
-                self._read_observation(resource)
+            case fhir.Condition() | fhir.Procedure() | fhir.ServiceRequest():
+                self._read_held(resource)
+            case fhir.MedicationRequest() | fhir.MedicationAdministration() | fhir.MedicationStatement():
+                self._read_use(resource)
             case fhir.Patient():
                 self._read_patient(resource)
             case fhir.Encounter():
                 self._read_encounter(resource)
+            case fhir.DiagnosticReport():
+                self._read_report(resource)
+            case fhir.Medication() | fhir.Location() | fhir.Specimen():
+                self._note(resource)
+            case _:
+                self.refusals.add(Reason.RESOURCE_NOT_READ, detail=type(resource).__name__)
+
+    # Conditions, procedures, orders
+
+    def _read_held(self, resource: fhir.Condition | fhir.Procedure | fhir.ServiceRequest) -> None:
+        patient = self._collector.subject(resource.subject)
+        if patient < 0:
+            return
+        name, code, kind = type(resource).__name__, resource.code, KINDS[type(resource)]
+        if isinstance(resource, fhir.ServiceRequest):
+            ordered = clinical.order_code(resource, self._version)
+            if isinstance(ordered, Refused):
+                self.refusals.add(ordered.reason, None, ordered.detail)
+                return
+            code = ordered
+        meanings = self._meanings(bytes(code), kind, name, patient)
+        if not meanings:
+            return
+        match resource:
             case fhir.Condition():
-                self._read_condition(resource)
-            case fhir.MedicationRequest() | fhir.MedicationAdministration():
-                self._take_medication_use(resource)
-            case fhir.Medication(id=None):
-                self.refusals.add(Reason.REFERENCE_UNRESOLVED, detail="Medication without id")
-            case fhir.Medication():
-                self._medications[f"Medication/{resource.id}"] = resource.code
-            case fhir.OperationOutcome():
-                self.refusals.add(Reason.RESOURCE_NOT_READ, detail="OperationOutcome")
+                held, status = clinical.condition(resource), None
+            case fhir.Procedure():
+                held, status = clinical.procedure(resource, self._version), resource.status
+            case fhir.ServiceRequest():
+                held, status = clinical.service_request(resource), resource.status
+        self._collector.say(self._collector.enlist(resource, patient, status), meanings, held)
 
-    def _subject(self, subject: fhir.Reference | None) -> str | None:
-        """The patient's id that a reference names, if it may be used."""
-        if subject is None or subject.reference is None:
-            self.refusals.add(Reason.SUBJECT_MISSING)
-            return None
-        known = self._subjects.get(subject.reference)
-        if known is not None:
-            return known
-        patient = patient_id(subject.reference)
-        if patient is None:
-            self.refusals.add(Reason.SUBJECT_MISSING, detail="reference to no Patient")
-            return None
-        if not self._is_wanted(patient):
-            return None
-        self._subjects[subject.reference] = patient
-        return patient
+    def _meanings(self, wording: bytes, kind: Kind, name: str, patient: int) -> Meanings:
+        """The concepts that a code names; none is counted."""
+        found = self._interpreter.meanings(wording, kind)
+        if self._observer is not None:
+            self._observer.coded(kind, wording, patient, found or ())
+        if found is None:
+            self.refusals.add(Reason.MALFORMED, detail=f"{name}.code")
+        elif not found:
+            self.refusals.add(Reason.CODE_NOT_MAPPED)
+        return found or ()
 
-    def _is_wanted(self, patient: str) -> bool:
-        if self._patient is not None and patient != self._patient:
-            self.refusals.add(Reason.OTHER_PATIENT)
-            return False
-        self._patients.add(patient)
-        return True
+    # Drugs
 
-    def _add(self, patient: str, concept: str, when: When, value: float) -> None:
-        self._events.append(Event(patient, concept, when.time, when.known, value))
+    def _read_use(self, use: fhir.MedicationUse) -> None:
+        patient = self._collector.subject(use.subject)
+        if patient < 0:
+            return
+        drug = clinical.medication_of(use, self._version)
+        name = type(use).__name__
+        if isinstance(drug, Refused):
+            self.refusals.add(drug.reason, None, drug.detail)
+        elif isinstance(drug, str) and not drug.startswith("#"):
+            held, instance = self._held(use), self._collector.enlist(use, patient, use.status)
+            said = held if isinstance(held, Refused) else (*held.when, held.until)
+            self._collector.said.medications.append(Referral(instance, type_and_id(drug), said))
+        else:
+            code = self._contained_drug(use, drug) if isinstance(drug, str) else drug
+            if code is None:
+                self.refusals.add(Reason.REFERENCE_UNRESOLVED, detail="Medication")
+                return
+            meanings = self._meanings(bytes(code), "medication", name, patient)
+            if meanings:
+                self._collector.say(self._collector.enlist(use, patient, use.status), meanings, self._held(use))
+
+    def _held(self, use: fhir.MedicationUse) -> clinical.Held | Refused:
+        match use:
+            case fhir.MedicationRequest():
+                return clinical.medication_request(use)
+            case fhir.MedicationAdministration():
+                return clinical.medication_administration(use, self._version)
+            case fhir.MedicationStatement():
+                return clinical.medication_statement(use)
+
+    def _contained_drug(self, use: fhir.MedicationUse, reference: str) -> msgspec.Raw | None:
+        for raw in use.contained:
+            resource = decode_resource(raw, self.refusals)
+            if isinstance(resource, fhir.Medication) and resource.id == reference.removeprefix("#"):
+                return resource.code
+        return None
+
+    def _read_draft(
+        self, order: fhir.MedicationRequest | fhir.ServiceRequest, held: clinical.Held | Refused, at: int
+    ) -> None:
+        patient = self._collector.subject(order.subject)
+        if patient < 0:
+            return
+        if isinstance(held, clinical.Held) or held.reason in {Reason.TIME_MISSING, Reason.TIME_INVALID}:
+            held = clinical.Held(When(at, at), LATEST)  # whatever was written down: it is being ordered now
+        kinds: tuple[Kind, ...] = ("medication",)
+        if isinstance(order, fhir.MedicationRequest):
+            drug = clinical.medication_of(order, self._version)
+            code = self._contained_drug(order, drug) if isinstance(drug, str) else drug
+        else:
+            code, kinds = clinical.order_code(order, self._version), ("procedure", "observation", "order")
+        if code is None or isinstance(code, Refused):
+            why = clinical.NO_DRUG if code is None else code
+            self.refusals.add(why.reason, None, why.detail)
+            return
+        found = [self._interpreter.meanings(bytes(code), kind, drafts=True) for kind in kinds]
+        meanings = tuple(meaning for one in found for meaning in one or ())
+        if not meanings:
+            self.refusals.add(Reason.CODE_NOT_MAPPED)
+        else:
+            self._collector.say(self._collector.enlist(order, patient, order.status), meanings, held)
+
+    # Patients, stays, reports, and what others refer to
 
     def _read_patient(self, patient: fhir.Patient) -> None:
         if patient.id is None:
             self.refusals.add(Reason.SUBJECT_MISSING, detail="Patient without id")
             return
-        if not self._is_wanted(patient.id):
+        number = self._collector.patient(patient.id)
+        self._collector.count_unusable(number)
+        vocabulary = self._interpreter.vocabulary
+        if number < 0 or not ("age" in vocabulary or "sex" in vocabulary):
             return
+        instance = self._collector.enlist(patient, number)
         birth = _birth(patient)
-        if "age" in self._vocabulary:
-            if isinstance(birth, Refused):
-                self.refusals.add(birth.reason, "age")
-            else:
-                self._add(patient.id, "age", When(birth, birth), 0.0)
-        if "sex" in self._vocabulary:
-            if patient.gender in SEX_VALUES:
-                since = BEFORE_ANY_BIRTH if isinstance(birth, Refused) else birth
-                self._add(patient.id, "sex", When(since, since), SEX_VALUES[patient.gender])
-            else:
-                self.refusals.add(Reason.VALUE_MISSING, "sex")
+        if "age" in vocabulary:
+            self._say_of_patient(instance, "age", birth, 0.0)
+        if "sex" in vocabulary:
+            value = SEX_VALUES.get(patient.gender or "")
+            since = BEFORE_ANY_BIRTH if isinstance(birth, Refused) else birth
+            said = Refused(Reason.VALUE_MISSING) if value is None else since
+            self._say_of_patient(instance, "sex", said, value or 0.0)
 
-    def _read_observation(self, observation: fhir.Observation) -> None:
-        patient = self._subject(observation.subject)
-        if patient is None:
-            return
-        found = self._measured(observation)
-        if not found:
-            self.refusals.add(Reason.CODE_NOT_MAPPED)
-            return
-        when = self._counted_time(observation)
-        for measured, concept, code in found:
-            value = when if isinstance(when, Refused) else value_of(measured, concept, code, self._units)
-            if isinstance(value, Refused):
-                self.refusals.add(value.reason, concept.id, value.detail)
-            elif isinstance(when, When):
-                self._events.append(Event(patient, concept.id, when.time, when.known, value))
-
-    def _counted_time(self, observation: fhir.Observation) -> When | Refused:
-        """When it was measured, if its status says that it was."""
-        if STATUS_COUNTS.get(observation.status or "", False):
-            return when_of(observation)
-        return Refused(Reason.STATUS, _known_word(observation.status, STATUS_COUNTS))
-
-    def _measured(self, observation: fhir.Observation) -> list[tuple[Measured, Concept, str]]:
-        """The Observation and its components that a concept is measured by."""
-        own: list[tuple[Measured, Concept, str]]
-        own = [(observation, concept, code) for concept, code in self._match(observation.code, "observation")]
-        if not observation.component:
-            return own
-        parts: list[tuple[Measured, Concept, str]] = [
-            (component, concept, code)
-            for component in observation.component
-            for concept, code in self._match(component.code, "observation")
-        ]
-        is_panel = bool(parts) and not says_anything(observation)  # its components carry the values
-        return parts if is_panel else [*own, *parts]
-
-    def _read_encounter(self, encounter: fhir.Encounter) -> None:
-        patient = self._subject(encounter.subject)
-        if patient is None:
-            return
-        if encounter.status not in STAY_STATUS_COUNTS:
-            self.refusals.add(Reason.STATUS, detail="Encounter")
-            return
-        period = encounter.period or fhir.Period()
-        if period.start is None:
-            self.refusals.add(Reason.TIME_MISSING, detail="Encounter")
-            return
-        try:
-            start = times.parse(period.start).first
-            end = None if period.end is None else times.parse(period.end).last
-        except ValueError:
-            self.refusals.add(Reason.TIME_INVALID, detail="Encounter")
-            return
-        if end is not None and end < start:
-            self.refusals.add(Reason.TIME_INVALID, detail="Encounter that ends before it starts")
-            return
-        name = encounter.class_.code if encounter.class_ else None
-        self._stays.append(Stay(patient=patient, encounter_class=name, start=start, end=end))
-
-    def _read_condition(self, condition: fhir.Condition) -> None:
-        patient = self._subject(condition.subject)
-        if patient is None:
-            return
-        matches = self._match(condition.code, "condition")
-        if not matches:
-            self.refusals.add(Reason.CODE_NOT_MAPPED)
-            return
-        status = condition.verificationStatus or fhir.CodeableConcept()
-        untrue = next((c.code for c in status.coding if c.code in CONDITION_NEVER_TRUE), None)
-        onset = condition.onsetPeriod.start if condition.onsetPeriod else None
-        when = _at_latest(condition.onsetDateTime or onset, condition.recordedDate)
-        for concept, _ in matches:
-            if untrue is not None:
-                self.refusals.add(Reason.STATUS, concept.id, untrue)
-            else:
-                self._add_presence(patient, concept, when)
-
-    def _take_medication_use(self, use: MedicationUse) -> None:
-        patient = self._subject(use.subject)
-        if patient is None:
-            return
-        if use.medicationCodeableConcept is None:
-            self._waiting.append((use, patient))
+    def _say_of_patient(self, instance: int, concept: str, since: int | Refused, value: float) -> None:
+        index = self._interpreter.concepts.index(concept)
+        if isinstance(since, Refused):
+            self.refusals.add(since.reason, concept)
+            self._collector.row(Row(instance, index, 0, 0, 0, 0.0, counts=False))
         else:
-            self._read_medication_use(use, patient, use.medicationCodeableConcept)
+            self._collector.row(Row(instance, index, since, since, since, value, counts=True))
 
-    def _read_medication_use(self, use: MedicationUse, patient: str, code: fhir.CodeableConcept | None) -> None:
-        if code is None:
-            self.refusals.add(Reason.REFERENCE_UNRESOLVED, detail="Medication")
+    def _read_encounter(self, resource: fhir.Encounter) -> None:
+        patient = self._collector.subject(resource.subject)
+        if patient < 0:
             return
-        matches = self._match(code, "medication")
-        if not matches:
-            self.refusals.add(Reason.CODE_NOT_MAPPED)
+        found = encounters.encountered(resource, self._version)
+        instance = self._collector.enlist(resource, patient, resource.status)
+        codes = encounters.codings(resource)
+        meanings = self._interpreter.of(codes, "encounter")
+        if self._observer is not None:
+            self._observer.coded("encounter", codes, patient, meanings)
+        if isinstance(found, Refused):
+            self.refusals.add(found.reason, None, found.detail)
+            for meaning in meanings:
+                self._collector.row(Row(instance, meaning.position, 0, 0, 0, 0.0, counts=False))
             return
-        match use:
-            case fhir.MedicationRequest():
-                ordered = use.status in ORDER_STATUS_COUNTS and use.intent not in NOT_ORDERED
-                counts = ordered and not use.doNotPerform
-                when = _at_latest(use.authoredOn)
-            case fhir.MedicationAdministration():
-                counts = use.status in GIVEN_STATUS_COUNTS
-                start = use.effectivePeriod.start if use.effectivePeriod else None
-                when = _at_latest(use.effectiveDateTime or start)
-        for concept, _ in matches:
-            if counts:
-                self._add_presence(patient, concept, when)
-            else:
-                self.refusals.add(Reason.STATUS, concept.id, type(use).__name__)
+        stay = Stay(
+            patient=self._collector.said.patients[patient],
+            encounter_class=found.encounter_class,
+            start=found.start,
+            end=found.end,
+            level=found.level,
+        )
+        self._collector.said.stays.append(Stayed(instance, stay))
+        until = found.end if found.end is not None else (LATEST if found.is_open else found.start)
+        held = clinical.Held(When(found.start, found.start), until)
+        self._collector.say(instance, tuple(m for m in meanings if m.concept.level in {None, found.level}), held)
+        self._read_places(resource, instance, until)
 
-    def _add_presence(self, patient: str, concept: Concept, when: When | Refused) -> None:
-        if isinstance(when, Refused):
-            self.refusals.add(when.reason, concept.id, when.detail)
-        else:
-            self._add(patient, concept.id, when, 1.0)
+    def _read_places(self, resource: fhir.Encounter, instance: int, until: int) -> None:
+        for place in encounters.places(resource):
+            if isinstance(place, Refused):
+                self.refusals.add(place.reason, None, place.detail)
+                continue
+            end = until if place.end is None else place.end
+            said = (place.start, place.start, max(end, place.start))
+            self._collector.said.locations.append(Referral(instance, type_and_id(place.location), said))
 
-    def _referred_medication(self, use: MedicationUse) -> fhir.CodeableConcept | None:
-        name = use.medicationReference.reference if use.medicationReference else None
-        if name is None:
-            return None
-        if not name.startswith("#"):
-            return self._medications.get("/".join(_parts(name)[-2:]))
-        contained = (fhir.decode_resource(raw, self.refusals) for raw in use.contained)
-        found = (r.code for r in contained if isinstance(r, fhir.Medication) and r.id == name.removeprefix("#"))
-        return next(found, None)
+    def _read_report(self, report: fhir.DiagnosticReport) -> None:
+        patient = self._collector.subject(report.subject)
+        if patient < 0:
+            return
+        if not statuses.DIAGNOSTIC_REPORT.get(report.status or "", False):
+            self.refusals.add(Reason.STATUS, detail="DiagnosticReport")
+            return
+        time, known = report_times(report)
+        if time is None and known is None:
+            return
+        for result in report.result:
+            if result.reference is not None:
+                self._collector.said.reports.append(ReportTime(patient, type_and_id(result.reference), time, known))
+
+    def _note(self, resource: fhir.Medication | fhir.Location | fhir.Specimen) -> None:
+        """Remember what others may refer to."""
+        name = type(resource).__name__
+        if resource.id is None:
+            self.refusals.add(Reason.REFERENCE_UNRESOLVED, detail=f"{name} without id")
+            return
+        reference = f"{name}/{resource.id}"
+        match resource:
+            case fhir.Specimen():
+                self._collector.said.specimens[reference] = codings(resource.type)
+            case fhir.Location():
+                several = fhir.CodeableConcept(coding=tuple(c for kind in resource.type for c in kind.coding))
+                self._collector.said.directory[reference] = _named(self._interpreter.of(several, "encounter"))
+            case _:
+                found = self._interpreter.meanings(bytes(resource.code), "medication")
+                if found is None:
+                    self.refusals.add(Reason.MALFORMED, detail="Medication.code")
+                self._collector.said.directory[reference] = _named(found or ())
+                if self._observer is not None:
+                    self._observer.named(reference, bytes(resource.code))
 
 
-def patient_id(reference: str) -> str | None:
-    """The id in a reference to a Patient, relative or absolute, with or without a version; None for other types."""
-    parts = _parts(reference)
-    return parts[-1] if len(parts) >= 2 and parts[-2] == "Patient" and parts[-1] else None  # noqa: PLR2004
-
-
-def _parts(reference: str) -> list[str]:
-    """The parts of a reference, relative or absolute, without its version."""
-    return reference.split("/_history/", maxsplit=1)[0].split("/")
+def _named(meanings: Meanings) -> tuple[tuple[int, int], ...]:
+    return tuple((meaning.position, meaning.ordinal) for meaning in meanings)
 
 
 def _birth(patient: fhir.Patient) -> int | Refused:
@@ -319,27 +344,3 @@ def _birth(patient: fhir.Patient) -> int | Refused:
         return Refused(Reason.TIME_INVALID)
     is_day = span.last - span.first < MICROSECONDS_PER_DAY
     return span.first if is_day else (span.first + span.last + 1) // 2
-
-
-def _known_word(word: str | None, words: Mapping[str, bool]) -> str:
-    """A status as it may be shown in a report: what is not FHIR's could hold anything."""
-    return word if word is not None and word in words else "no FHIR status"
-
-
-def _at_latest(start: str | None, recorded: str | None = None) -> When | Refused:
-    """When something began, at the latest that its dates allow, and when it was recorded, if that is later.
-
-    A date without a time of day counts from its end: never before it was true. Only where it was recorded within
-    that time ("since 2026", noted in March) had it begun by then.
-    """
-    try:
-        begun = None if start is None else times.parse(start)
-        noted = None if recorded is None else times.parse(recorded).last
-    except ValueError:
-        return Refused(Reason.TIME_INVALID)
-    if begun is None:
-        return Refused(Reason.TIME_MISSING) if noted is None else When(noted, noted)
-    if noted is None:
-        return When(begun.last, begun.last)
-    time = min(begun.last, noted) if begun.first <= noted else begun.last
-    return When(time, max(time, noted))

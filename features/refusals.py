@@ -11,7 +11,9 @@ class Reason(StrEnum):
 
     MALFORMED = "malformed"  # not JSON, or a field of the wrong type
     RESOURCE_NOT_READ = "resource-not-read"  # a resource type that no concept is read from
-    DUPLICATE = "duplicate"  # the same resource again
+    DUPLICATE = "duplicate"  # the same resource or result again
+    REPLACED = "replaced"  # a later version of it was read
+    FHIR_VERSION = "fhir-version"  # fields of another version than the source says it speaks
     OTHER_PATIENT = "other-patient"
     SUBJECT_MISSING = "subject-missing"
     STATUS = "status"  # entered in error, cancelled, preliminary and the like: see the reader's table
@@ -19,6 +21,9 @@ class Reason(StrEnum):
     DATA_ABSENT = "data-absent"
     VALUE_MISSING = "value-missing"
     VALUE_NOT_NUMERIC = "value-not-numeric"
+    VALUE_NOT_CODED = "value-not-coded"  # a number where the concept has answers
+    ANSWER_UNKNOWN = "answer-unknown"  # a coded answer that the concept does not list
+    METHOD = "method"  # measured by another method, or of another specimen, than the code demands
     VALUE_CENSORED = "value-censored"  # a comparator: "<5" is no number
     VALUE_IMPLAUSIBLE = "value-implausible"  # outside the concept's plausible range
     UNIT_MISSING = "unit-missing"

@@ -54,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         BundleError, UnknownModelError, SettingsError, JournalError, PseudonymKeyError, ValueError: what must be
             mended first; the last for an example that is none.
     """
-    served = dict(load_models(settings.bundles))
+    served = dict(load_models(settings))
     pages = _Pages(tuple(_pages(served)), settings.as_of)
     settings.state.mkdir(parents=True, exist_ok=True)
     pseudonyms = Pseudonyms(key=load_or_create_key(settings.state / "pseudonym.key"))
@@ -96,7 +96,7 @@ def _lifespan(journal: Journal) -> Callable[[FastAPI], AbstractAsyncContextManag
     return lifespan
 
 
-def load_models(bundles: tuple[Path, ...]) -> Iterator[tuple[str, tuple[ServedModel, Path]]]:
+def load_models(settings: Settings) -> Iterator[tuple[str, tuple[ServedModel, Path]]]:
     """The released bundles and the given ones, which take the place of the released; each with its examples.
 
     Raises:
@@ -109,7 +109,7 @@ def load_models(bundles: tuple[Path, ...]) -> Iterator[tuple[str, tuple[ServedMo
         if entry.released is not None:
             chosen[entry.spec.id] = (entry, entry.released, entry.examples)
     given: dict[str, Path] = {}
-    for path in bundles:
+    for path in settings.bundles:
         entry = find(_model_id(path))
         if entry.spec.id in given:
             raise SettingsError(
@@ -119,7 +119,15 @@ def load_models(bundles: tuple[Path, ...]) -> Iterator[tuple[str, tuple[ServedMo
         given[entry.spec.id] = path
         chosen[entry.spec.id] = (entry, path, path.parent / "examples")
     for model_id, (entry, path, examples) in chosen.items():
-        yield model_id, (serve(entry, load(path, entry.spec)), examples)
+        yield (
+            model_id,
+            (
+                serve(
+                    entry, load(path, entry.spec), fhir_version=settings.fhir_version, ask_reports=settings.ask_reports
+                ),
+                examples,
+            ),
+        )
 
 
 def _model_id(path: Path) -> str:

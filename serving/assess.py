@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from features.concept import Kind, load_vocabulary
 from features.events import MICROSECONDS_PER_HOUR, Events
+from features.interpreter import Interpreter
 from features.kernel import Kernel
 from features.prefetch import prefetch_templates
 from features.reader import Reader, Record
 from features.refusals import Reason, Refusals
 from features.units import Converter, load_units
+from features.versions import FhirVersion
 from models.bundle import Bundle, load
 from models.catalog import CatalogEntry
 from models.spec import MinimumData
@@ -31,15 +33,21 @@ MEASURED: Kind = "observation"
 class ServedModel:
     """A bundle, ready to assess: everything that can be prepared before the first call.
 
+    Attributes:
+        fhir_version: of the resources that clients send; CDS Hooks does not say it, so the site does.
+        ask_reports: whether clients are asked for DiagnosticReports, which may carry the times of Observations.
+
     Raises:
         BundleError: the bundle must not be served.
     """
 
     entry: CatalogEntry
     bundle: Bundle
+    fhir_version: FhirVersion = "R4"
+    ask_reports: bool = False
     scorer: Scorer = field(init=False)
     kernel: Kernel = field(init=False)
-    converter: Converter = field(init=False)
+    interpreter: Interpreter = field(init=False)
     templates: dict[str, str] = field(init=False)
     required: NDArray[np.bool_] = field(init=False)
 
@@ -50,8 +58,8 @@ class ServedModel:
         prepared = {
             "scorer": Scorer(self.bundle),
             "kernel": Kernel(features),
-            "converter": Converter(vocabulary, load_units()),
-            "templates": prefetch_templates(features, vocabulary),
+            "interpreter": Interpreter(Converter(vocabulary, load_units())),
+            "templates": prefetch_templates(features, vocabulary, reports=self.ask_reports),
             "required": np.array([name in manifest.required_features for name in features.ids], np.bool_),
         }
         for name, value in prepared.items():
@@ -161,13 +169,15 @@ class Assessment:
         )
 
 
-def serve(entry: CatalogEntry, bundle: Bundle | None = None) -> ServedModel:
+def serve(
+    entry: CatalogEntry, bundle: Bundle | None = None, *, fhir_version: FhirVersion = "R4", ask_reports: bool = False
+) -> ServedModel:
     """Make a model ready, with its released bundle or another one."""
     if bundle is None:
         if entry.released is None:
             raise LookupError(f"{entry.spec.id}: no bundle was released; train one with `bedside train`.")
         bundle = load(entry.released, entry.spec)
-    return ServedModel(entry=entry, bundle=bundle)
+    return ServedModel(entry=entry, bundle=bundle, fhir_version=fhir_version, ask_reports=ask_reports)
 
 
 def assess(
@@ -227,7 +237,7 @@ def has_minimum(served: ServedModel, events: Events, patient: int, at: int) -> b
 
 def read(served: ServedModel, patient: str, resources: Iterable[msgspec.Raw]) -> Record:
     """Read what the model needs of one patient's resources."""
-    reader = Reader(served.converter, patient=patient)
+    reader = Reader(served.interpreter, patient=patient, version=served.fhir_version)
     for raw in resources:
         reader.read_searchset(raw)
     return reader.record()
@@ -247,7 +257,7 @@ def _refuse_later(events: Events, index_time: int, refusals: Refusals) -> None:
 
 
 def _kind(served: ServedModel, concept: str) -> Kind:
-    return served.converter.vocabulary.concept(concept).kind
+    return served.interpreter.vocabulary.concept(concept).kind
 
 
 def _readings(served: ServedModel, events: Events, patient: int, at: int) -> Readings:

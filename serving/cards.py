@@ -33,7 +33,7 @@ REASONS = (
 TOPIC_SYSTEM = "urn:bedside:models"
 
 # Usual in any record and no loss to the estimate: a code that the model does not read, a resource sent twice.
-NOT_WORTH_SAYING = frozenset({Reason.CODE_NOT_MAPPED, Reason.RESOURCE_NOT_READ, Reason.DUPLICATE})
+NOT_WORTH_SAYING = frozenset({Reason.CODE_NOT_MAPPED, Reason.RESOURCE_NOT_READ, Reason.DUPLICATE, Reason.REPLACED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +229,7 @@ class _Writer:
         return [self._name(concept) for concept in concepts]
 
     def _name(self, concept: str) -> str:
-        return self.assessment.served.converter.vocabulary.concept(concept).words[self.language].name
+        return self.assessment.served.interpreter.vocabulary.concept(concept).words[self.language].name
 
 
 def _noon(day: str) -> datetime:

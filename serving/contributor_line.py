@@ -32,7 +32,7 @@ class ContributorWriter:
         """
         length = max(1, round(BAR_LENGTH * abs(contributor.contribution) / largest))
         bar = "■" * length + "□" * (BAR_LENGTH - length)
-        concept = self.assessment.served.converter.vocabulary.concept(contributor.concept)
+        concept = self.assessment.served.interpreter.vocabulary.concept(contributor.concept)
         name = concept.words[self.words.language].name
         facts = ", ".join((self._value(contributor.reading, concept), *self._circumstances(contributor, concept)))
         phrase = self._phrase(contributor.reading, concept)

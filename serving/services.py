@@ -15,8 +15,9 @@ from cds_hooks.outcome import encode_outcome
 from cds_hooks.prefetch import PrefetchReport, PrefetchStatus, check_prefetch
 from cds_hooks.request import CdsRequest
 from cds_hooks.response import Card, CdsResponse, encode_response
+from features.decode import decode_resource
 from features.events import MICROSECONDS_PER_HOUR
-from features.fhir import Patient, decode_resource
+from features.fhir import Patient
 from features.prefetch import page_reaches
 from features.refusals import Refusals
 from features.times import microseconds, to_datetime
@@ -237,7 +238,7 @@ def _check_pages(served: ServedModel, report: PrefetchReport, request: CdsReques
     if not report.paged:
         return
     features = served.entry.spec.features
-    kinds = {concept: served.converter.vocabulary.concept(concept).kind for concept in features.concepts}
+    kinds = {concept: served.interpreter.vocabulary.concept(concept).kind for concept in features.concepts}
     longest = max(
         (features.longest_lookback_hours(name) for name, kind in kinds.items() if kind == "observation"),
         default=math.inf,
@@ -245,7 +246,7 @@ def _check_pages(served: ServedModel, report: PrefetchReport, request: CdsReques
     since = index_time - round(longest * MICROSECONDS_PER_HOUR) if math.isfinite(longest) else None
     for key in report.paged:
         remedy = "Send"
-        if key.startswith("observations") and since is not None:
+        if key.startswith(("observations", "reports")) and since is not None:
             if page_reaches(request.prefetch[key], since):
                 continue
             remedy = f"Send a page, newest first, that goes back {longest:g} h, or"

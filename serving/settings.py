@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cds_hooks.cors import CorsPolicy
 from cds_hooks.router import BODY_LIMIT_BYTES
+from features.versions import FHIR_VERSIONS, FhirVersion
 from models.words import LANGUAGES, Language
 from serving.assess import AS_OF, AsOf
 
@@ -30,6 +31,8 @@ class Settings:
         show_critical: whether cards may use the indicator `critical`.
         cors_origins: web pages that may call from a browser.
         body_limit_bytes: largest request taken.
+        fhir_version: of the resources that clients send: R4, R4B or R5.
+        ask_reports: whether clients are asked for DiagnosticReports: only where Observations lack times of their own.
         journal_url: SQLAlchemy URL; by default a SQLite file in `state`.
         journal_sync: whether each commit waits for the disk (`full`: no card is lost from the account even if the
             power fails) or for the operating system (`normal`: even if the process is killed).
@@ -44,12 +47,16 @@ class Settings:
     show_critical: bool = False
     cors_origins: tuple[str, ...] = ("*",)
     body_limit_bytes: int = BODY_LIMIT_BYTES
+    fhir_version: FhirVersion = "R4"
+    ask_reports: bool = False
     journal_url: str | None = None
     journal_sync: Literal["full", "normal"] = "full"
 
     def __post_init__(self) -> None:
         if self.journal_sync not in {"full", "normal"}:
             raise SettingsError(f"journal_sync: expected full or normal, got {self.journal_sync!r}.")
+        if self.fhir_version not in FHIR_VERSIONS:
+            raise SettingsError(f"fhir_version: expected one of {FHIR_VERSIONS}, got {self.fhir_version!r}.")
         if not _is_base_url(self.public_url):
             raise SettingsError(
                 f"public_url: expected http(s)://host[:port] without a slash at the end, got {self.public_url!r}."

@@ -102,6 +102,7 @@ def prefetch(**changes: Any) -> Json:
         "conditions": EMPTY,
         "medication-requests": EMPTY,
         "medication-administrations": EMPTY,
+        "medication-statements": EMPTY,
     }
     return usual | {name.replace("_", "-"): value for name, value in changes.items()}
 

@@ -114,8 +114,9 @@ REFUSED = [
         request(prefetch=None),
         412,
         "incomplete",
-        f"{ALL_KEYS} patient (not sent), observations (not sent), conditions (not sent), medication-requests "
-        f"(not sent), medication-administrations (not sent). {NOT_SENT}",
+        f"{ALL_KEYS} patient (not sent), observations (not sent), conditions (not sent), "
+        f"medication-requests (not sent), medication-administrations (not sent), medication-statements (not sent). "
+        f"{NOT_SENT}",
         "prefetch",
         id="no prefetch",
     ),

@@ -4,10 +4,12 @@ import json
 from typing import Any, NamedTuple
 
 from features.code import LOINC
+from features.concept import load_vocabulary
+from features.interpreter import Interpreter, load_interpreter
 from features.reader import Reader, Stay
 from features.refusals import Reason
 from features.times import to_datetime
-from features.units import UCUM, Converter, load_converter
+from features.units import UCUM, Converter
 
 PATIENT = "anna"
 NOON = "2026-11-24T12:00:00Z"
@@ -69,19 +71,25 @@ def without_none(fields: dict[str, Any]) -> dict[str, Any]:
 
 def read(*resources: dict[str, Any], patient: str | None = PATIENT, converter: Converter | None = None) -> Read:
     """The events, refusals (each as often as it was counted) and stays of resources, as a searchset."""
-    reader = Reader(converter or load_converter(), patient=patient)
+    reader = Reader(Interpreter(converter) if converter else load_interpreter(), patient=patient)
     fhir_bundle = {"resourceType": "Bundle", "entry": [{"resource": one} for one in resources]}
     reader.read_searchset(json.dumps(fhir_bundle).encode())
     record = reader.record()
     columns = record.events.concept, record.events.value, record.events.time, record.events.known
     events = [
-        Seen(record.events.concepts[concept], value, minute(time), minute(known))
+        Seen(name := record.events.concepts[concept], _shown(name, value), minute(time), minute(known))
         for concept, value, time, known in zip(*(column.tolist() for column in columns), strict=True)
     ]
     refusals = [
         (refusal.reason, refusal.concept, refusal.detail) for refusal, count in record.refusals for _ in range(count)
     ]
     return Read(events, refusals, record.stays)
+
+
+def _shown(concept: str, value: float) -> float:
+    """Which of a concept's codes was recorded is a matter of the vocabulary's order, and of its own test."""
+    kind = load_vocabulary().concept(concept).kind if concept in load_vocabulary() else "observation"
+    return value if kind in {"observation", "demographic"} else float(value >= 1)
 
 
 def minute(time: int) -> str:

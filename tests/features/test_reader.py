@@ -3,14 +3,16 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from features import fhir
 from features.code import SNOMED_CT
 from features.concept import load_vocabulary
+from features.interpreter import load_interpreter
 from features.reader import Reader, patient_id
 from features.refusals import Reason
-from features.units import Converter, load_converter, load_units
+from features.units import Converter, load_units
 from tests.features.resources import (
     CREATININE,
     NOON,
@@ -78,7 +80,7 @@ def test_the_record_of_another_patient_is_refused() -> None:
 
 
 def test_without_a_patient_named_everybodys_resources_are_read() -> None:
-    reader = Reader(load_converter())
+    reader = Reader(load_interpreter())
     for name in ("bert", "anna", "bert"):
         raw = json.dumps(observation() | {"subject": {"reference": f"Patient/{name}"}})
         reader.read_searchset(raw.encode())
@@ -89,7 +91,7 @@ def test_without_a_patient_named_everybodys_resources_are_read() -> None:
 
 
 def test_a_patient_of_whom_nothing_was_read_is_in_the_record_all_the_same() -> None:
-    record = Reader(load_converter(), patient=PATIENT).record()
+    record = Reader(load_interpreter(), patient=PATIENT).record()
     assert record.events.patients == (PATIENT,)
     assert len(record.events) == 0
 
@@ -115,8 +117,8 @@ def test_a_servers_remark_is_counted_and_no_resource() -> None:
 
 
 def test_resources_can_be_handed_over_decoded() -> None:
-    reader = Reader(load_converter(), patient=PATIENT)
-    reader.read([fhir.Observation(status="final", subject=fhir.Reference(reference="Patient/anna"))])
+    reader = Reader(load_interpreter(), patient=PATIENT)
+    reader.read([fhir.Observation(status="final", subject=msgspec.Raw(b'{"reference": "Patient/anna"}'))])
     assert reader.record().refusals.total(Reason.CODE_NOT_MAPPED) == 1
 
 
@@ -282,3 +284,18 @@ def test_a_diagnosis_that_cannot_be_used_is_refused(
     fields: dict[str, Any], refusal: tuple[Reason, str | None, str | None]
 ) -> None:
     assert read(diabetes(**fields)) == ([], [refusal], ())
+
+
+@pytest.mark.parametrize("code", ['"2160-0"', "null", "[]", '{"coding": {}}'])
+def test_a_code_that_is_none_is_malformed_wherever_it_stands(code: str) -> None:
+    """What is left undecoded until it is looked up is refused then."""
+    reader = Reader(load_interpreter(), patient=PATIENT)
+    for name in ("Observation", "Condition", "Procedure"):
+        raw = f'{{"resourceType": "{name}", "subject": {{"reference": "Patient/{PATIENT}"}}, "code": {code}}}'
+        reader.read_searchset(raw.encode())
+    refusals = reader.record().refusals
+    assert {refusal.detail for refusal, _ in refusals if refusal.reason is Reason.MALFORMED} == {
+        "Observation.code",
+        "Condition.code",
+        "Procedure.code",
+    }

@@ -27,7 +27,7 @@ FORBIDDEN = re.compile(r"nan|None|inf\b|[{}\[\]<>]\w|np\.|float|array|\d[.,]\d{4
 @st.composite
 def readings(draw: st.DrawFn, served: ServedModel, concept: str) -> Reading | None:
     """A value that the concept can have, or none, with or without one before it."""
-    known = served.converter.vocabulary.concept(concept)
+    known = served.interpreter.vocabulary.concept(concept)
     low, high = known.plausible or (1.0, 1.0)
     values = st.sampled_from((0.0, 1.0)) if concept == "sex" else st.floats(low, high)
     time, before = draw(TIMES), draw(st.booleans())

@@ -156,16 +156,16 @@ def test_a_given_bundle_takes_the_place_of_the_released_one_with_its_own_example
     examples = bundle_copy.parent / "examples"
     examples.mkdir()
     (examples / "1-low.json").write_text(json.dumps({"title": "Low", "note": "N", "request": request()}))
-    ((model_id, (served, folder)),) = load_models((bundle_copy,))
+    ((model_id, (served, folder)),) = load_models(dataclasses.replace(settings, bundles=(bundle_copy,)))
     assert (model_id, served.bundle.path, folder) == ("tiny", bundle_copy, examples)
     app = create_app(dataclasses.replace(settings, bundles=(bundle_copy,)))
     (sample,) = run(app, ("GET", "/api/samples/tiny/1-low", None))
     assert sample.json() == request()
 
 
-def test_a_model_without_any_bundle_is_not_served(only_tiny: CatalogEntry) -> None:
+def test_a_model_without_any_bundle_is_not_served(only_tiny: CatalogEntry, settings: Settings) -> None:
     shutil.rmtree(only_tiny.folder / "bundle")
-    assert list(load_models(())) == []
+    assert list(load_models(settings)) == []
 
 
 def test_two_bundles_of_one_model_are_refused(settings: Settings, bundle_copy: Path) -> None:

@@ -352,4 +352,5 @@ def test_the_templates_ask_for_everything_that_the_features_read(linear: ServedM
         "conditions",
         "medication-requests",
         "medication-administrations",
+        "medication-statements",
     ]

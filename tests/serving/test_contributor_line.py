@@ -58,7 +58,7 @@ def test_a_contributor_is_told_with_all_that_is_known_of_it(resource: Json, expe
 
 
 def _name(served: ServedModel, concept: str) -> str:
-    return served.converter.vocabulary.concept(concept).words["en"].name
+    return served.interpreter.vocabulary.concept(concept).words["en"].name
 
 
 @pytest.mark.parametrize(

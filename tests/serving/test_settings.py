@@ -36,6 +36,9 @@ STATE = Path("state")
             pytest.param({"zone_name": zone}, "zone_name: expected a time zone such as", id=f"zone {zone!r}")
             for zone in ("", "Berlin", "Europe", "../zone", "/etc/passwd", "Europe/Berlin\0")
         ),
+        pytest.param(
+            {"fhir_version": "R3"}, r"fhir_version: expected one of \('R4', 'R4B', 'R5'\), got 'R3'", id="FHIR"
+        ),
         pytest.param({"journal_sync": "off"}, "journal_sync: expected full or normal, got 'off'", id="journal sync"),
         pytest.param({"body_limit_bytes": 0}, "body_limit_bytes: expected 1 or more, got 0", id="nothing is taken"),
         pytest.param({"cors_origins": ("ehr.example",)}, "cors_origins: .*'ehr.example'", id="origin without scheme"),

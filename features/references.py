@@ -1,0 +1,17 @@
+"""References between resources: relative or absolute, with or without a version."""
+
+
+def patient_id(reference: str) -> str | None:
+    """The id in a reference to a Patient, relative or absolute, with or without a version; None for other types."""
+    parts = _parts(reference)
+    return parts[-1] if len(parts) >= 2 and parts[-2] == "Patient" and parts[-1] else None  # noqa: PLR2004
+
+
+def type_and_id(reference: str) -> str:
+    """A reference in its short form, `Medication/17`, by which its target is found."""
+    return "/".join(_parts(reference)[-2:])
+
+
+def _parts(reference: str) -> list[str]:
+    """The parts of a reference, without its version."""
+    return reference.split("/_history/", maxsplit=1)[0].split("/")
