@@ -20,6 +20,7 @@ from features.times import to_datetime
 from models.catalog import CatalogEntry, catalog
 from serving.assess import ServedModel, assess, serve
 from tests.bundles import linear_graph, random_rows, write_bundle
+from tests.contract.charts import rewrite
 from training.readers import fhir_ndjson
 from training.rows import clinical_model
 from training.synthetic import PatientResources, generate, read_patients, sample_request
@@ -30,9 +31,11 @@ ENTRIES = {entry.spec.id: entry for entry in catalog()}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of a bulk export, with times that only a report has, periods and statements among them."""
     path = tmp_path_factory.mktemp("export")
-    generate(path, patients=PATIENTS, seed=SEED)
-    return path
+    generate(path / "plain", patients=PATIENTS, seed=SEED)
+    rewrite(path / "plain", path / "charts")
+    return path / "charts"
 
 
 @pytest.fixture(scope="module")

@@ -10,21 +10,32 @@ from features import times
 Resource = dict[str, Any]
 
 OFFSET = "_offset"  # the parameter of this server's own page links
+PLAIN = frozenset({"patient", "subject", "_sort", "_count", "_include", "_elements", OFFSET})
+TIMES = ("DateTime", "Instant", "Period")  # types that a choice of times can have
+ALWAYS_SHOWN = frozenset({"resourceType", "id", "meta"})
 
-# Search parameter of a resource's time (FHIR R4, search parameters of each type) and the paths that it reads.
-DATES: Mapping[str, tuple[frozenset[str], tuple[str, ...]]] = {
-    "Observation": (
-        frozenset({"date"}),
-        ("effectiveDateTime", "effectiveInstant", "effectivePeriod.end", "effectivePeriod.start", "issued"),
-    ),
-    "Condition": (
-        frozenset({"recorded-date", "onset-date"}),
-        ("recordedDate", "onsetDateTime", "onsetPeriod.start"),
-    ),
-    "MedicationRequest": (frozenset({"authoredon"}), ("authoredOn",)),
-    "MedicationAdministration": (frozenset({"effective-time"}), ("effectiveDateTime", "effectivePeriod.start")),
-    "Encounter": (frozenset({"date"}), ("period.start",)),
+# Search parameters of time and what each reads (FHIR R4, search parameters of each type); the first is the one that
+# tells when the thing itself was. A name without a type ending stands for all its types: effectiveDateTime, ….
+DATES: Mapping[str, Mapping[str, str]] = {
+    "Observation": {"date": "effective"},
+    "DiagnosticReport": {"date": "effective", "issued": "issued"},
+    "Condition": {"recorded-date": "recordedDate", "onset-date": "onset"},
+    "Procedure": {"date": "performed"},
+    "ServiceRequest": {"authored": "authoredOn"},
+    "MedicationRequest": {"authoredon": "authoredOn"},
+    "MedicationAdministration": {"effective-time": "effective"},
+    "MedicationStatement": {"effective": "effective"},
+    "Encounter": {"date": "period"},
 }
+MISSING = ":missing"
+INCLUDES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "Observation": {"specimen": ("specimen",)},
+    "Encounter": {"location": ("location", "location")},
+    "MedicationRequest": {"medication": ("medicationReference",)},
+    "MedicationAdministration": {"medication": ("medicationReference",)},
+    "MedicationStatement": {"medication": ("medicationReference",)},
+}
+"""What `_include` follows: the path to the references, by resource type and search parameter."""
 TOKENS: Mapping[str, tuple[str, ...]] = {
     "code": ("code", "medicationCodeableConcept"),
     "category": ("category",),
@@ -38,11 +49,19 @@ class SearchError(ValueError):
 
 
 class Held(NamedTuple):
-    """One resource: its time (None where it states none), when it could first be seen, and itself."""
+    """One resource: its times by search parameter, when it could first be seen, and itself."""
 
-    time: times.Span | None
+    dates: Mapping[str, times.Span]
     visible: int
     resource: Resource
+
+
+class DateFilter(NamedTuple):
+    """`date=ge2025-01-01`, or `date:missing=true`: the parameter without a modifier, and what is wanted of it."""
+
+    parameter: str
+    wanted: str
+    of_missing: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +72,12 @@ class Search:
     parameters: tuple[tuple[str, str], ...]
     patient: str
     tokens: tuple[tuple[str, frozenset[str]], ...]
-    dates: tuple[str, ...]
+    dates: tuple[DateFilter, ...]
     sort: str | None
     count: int
     offset: int
-    includes_medication: bool
+    includes: tuple[tuple[str, ...], ...]
+    elements: frozenset[str]
 
     @classmethod
     def parse(cls, resource_type: str, parameters: str) -> "Search":
@@ -68,23 +88,21 @@ class Search:
         """
         pairs = tuple(parse_qsl(parameters, keep_blank_values=True))
         known = dict(pairs)
-        date_names, _ = DATES.get(resource_type, (frozenset[str](), ()))
-        plain = {"patient", "subject", "_sort", "_count", OFFSET, "_include"}
-        for name, value in pairs:
-            if name not in plain | TOKENS.keys() | date_names:
+        dates = DATES.get(resource_type, {})
+        for name, _ in pairs:
+            if name not in PLAIN | TOKENS.keys() and name.removesuffix(MISSING) not in dates:
                 raise SearchError(f"Search of {resource_type}: no parameter {name[:40]!r} here.")
-            if name == "_include" and value != f"{resource_type}:medication":
-                raise SearchError(f"Search of {resource_type}: expected _include={resource_type}:medication.")
         return cls(
             resource_type=resource_type,
             parameters=pairs,
             patient=_patient(known),
             tokens=tuple((name, frozenset(value.split(","))) for name, value in pairs if name in TOKENS),
-            dates=tuple(value for name, value in pairs if name in date_names),
-            sort=_sort(known.get("_sort"), date_names),
+            dates=tuple(_date_filter(name, value) for name, value in pairs if name.removesuffix(MISSING) in dates),
+            sort=_sort(known.get("_sort"), dates),
             count=_number(known, "_count", default=10**9),
             offset=_number(known, OFFSET, default=0),
-            includes_medication="_include" in known,
+            includes=tuple(_include(resource_type, value) for name, value in pairs if name == "_include"),
+            elements=frozenset(known["_elements"].split(",")) if "_elements" in known else frozenset(),
         )
 
     @property
@@ -100,12 +118,39 @@ class Search:
             one
             for one in held
             if all(_has_token(one.resource, name, wanted) for name, wanted in self.tokens)
-            and all(_is_at(one.time, wanted) for wanted in self.dates)
+            and all(_fits(one.dates.get(filter_.parameter), filter_) for filter_ in self.dates)
         ]
         if self.sort is None:
             return found
-        sign = -1 if self.sort == "-" else 1
-        return sorted(found, key=lambda one: (one.time is None, sign * one.time.first if one.time else 0))
+        name = self.sort.removeprefix("-")
+        undated = [one for one in found if name not in one.dates]
+        dated = [one for one in found if name in one.dates]
+        if self.sort.startswith("-"):
+            return sorted(dated, key=lambda one: -one.dates[name].last) + undated
+        return sorted(dated, key=lambda one: one.dates[name].first) + undated
+
+    def shown(self, resource: Resource) -> Resource:
+        """A match with no other elements than those asked for, and those that no answer may lack."""
+        if not self.elements:
+            return resource
+        asked = self.elements | ALWAYS_SHOWN
+        return {name: value for name, value in resource.items() if name in asked or _base(name) in asked}
+
+
+def dates_of(resource: Resource) -> dict[str, times.Span]:
+    """The times of a resource by search parameter; those that it does not state, or that cannot be read, are left out.
+
+    A period is open where it has no end (FHIR R4, Search, date).
+    """
+    found = {}
+    for parameter, element in DATES.get(resource["resourceType"], {}).items():
+        spans = (
+            _span(resource[name]) for name in (element, *(element + ending for ending in TIMES)) if name in resource
+        )
+        span = next((one for one in spans if one is not None), None)
+        if span is not None:
+            found[parameter] = span
+    return found
 
 
 def _patient(known: Mapping[str, str]) -> str:
@@ -115,13 +160,32 @@ def _patient(known: Mapping[str, str]) -> str:
     return reference.removeprefix("Patient/")
 
 
-def _sort(value: str | None, date_names: frozenset[str]) -> str | None:
-    """`-` for newest first, an empty string for oldest first, None for as they come."""
-    if value is None:
-        return None
-    if value.removeprefix("-") not in date_names:
-        raise SearchError(f"Search: expected _sort by one of {sorted(date_names)}, got {value[:40]!r}.")
-    return "-" if value.startswith("-") else ""
+def _sort(value: str | None, dates: Iterable[str]) -> str | None:
+    """A parameter of time, behind `-` for newest first; None for as they come."""
+    if value is not None and value.removeprefix("-") not in dates:
+        raise SearchError(f"Search: expected _sort by one of {sorted(dates)}, got {value[:40]!r}.")
+    return value
+
+
+def _include(resource_type: str, value: str) -> tuple[str, ...]:
+    """The path to the references that `Observation:specimen` names."""
+    for name, path in INCLUDES.get(resource_type, {}).items():
+        if value == f"{resource_type}:{name}":
+            return path
+    known = " or ".join(f"_include={resource_type}:{name}" for name in INCLUDES.get(resource_type, {}))
+    raise SearchError(f"Search of {resource_type}: expected {known or 'no _include'}.")
+
+
+def _date_filter(name: str, value: str) -> DateFilter:
+    if not name.endswith(MISSING):
+        return DateFilter(name, value, of_missing=False)
+    if value not in {"true", "false"}:
+        raise SearchError(f"Search: expected {name}=true or false, got {value[:40]!r}.")
+    return DateFilter(name.removesuffix(MISSING), value, of_missing=True)
+
+
+def _fits(span: times.Span | None, wanted: DateFilter) -> bool:
+    return (span is None) == (wanted.wanted == "true") if wanted.of_missing else _is_at(span, wanted.wanted)
 
 
 def _number(known: Mapping[str, str], name: str, *, default: int) -> int:
@@ -168,6 +232,20 @@ def _is_at(span: times.Span | None, wanted: str) -> bool:
         "eq": span.first >= bound.first and span.last <= bound.last,
     }
     return fits[prefix]
+
+
+def _base(name: str) -> str:
+    """`effective` of effectiveDateTime."""
+    return next((name.removesuffix(ending) for ending in TIMES if name.endswith(ending)), name)
+
+
+def _span(value: Any) -> times.Span | None:
+    if not isinstance(value, dict):
+        return span_of(value)
+    start, end = span_of(value.get("start")), span_of(value.get("end"))
+    if start is None and end is None:
+        return None
+    return times.Span(start.first if start else times.EARLIEST, end.last if end else times.LATEST)
 
 
 def span_of(text: Any) -> times.Span | None:

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from features import fhir
+from features.decode import decode_resource
+from features.interpreter import load_interpreter
 from features.reader import Reader, Record
-from features.units import load_converter
 from training.synthetic import generate
 
 PATIENTS, SEED = 80, 11
@@ -24,7 +25,7 @@ def record(cohort_folder: Path) -> Record:
 
 
 def read(folder: Path) -> Record:
-    reader = Reader(load_converter())
+    reader = Reader(load_interpreter())
     for path in sorted(folder.glob("*.ndjson")):
         reader.read(_decoded(path, reader))
     return reader.record()
@@ -32,6 +33,6 @@ def read(folder: Path) -> Record:
 
 def _decoded(path: Path, reader: Reader) -> Iterator[fhir.Resource]:
     for line in path.read_bytes().splitlines():
-        resource = fhir.decode_resource(line, reader.refusals)
+        resource = decode_resource(line, reader.refusals)
         if resource is not None:
             yield resource

@@ -7,10 +7,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from features import fhir
+from features.decode import decode_resource
+from features.interpreter import load_interpreter
 from features.reader import Reader
 from features.refusals import Reason
-from features.units import load_converter
 from training.synthetic import blemishes
 
 REASONS = {
@@ -43,9 +43,9 @@ def blank() -> dict[str, Any]:
 
 
 def read(*resources: dict[str, Any]) -> Reader:
-    reader = Reader(load_converter())
+    reader = Reader(load_interpreter())
     for resource in resources:
-        decoded = fhir.decode_resource(msgspec.json.encode(resource), reader.refusals)
+        decoded = decode_resource(msgspec.json.encode(resource), reader.refusals)
         assert decoded is not None
         reader.read([decoded])
     return reader

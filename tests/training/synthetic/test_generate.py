@@ -127,7 +127,6 @@ def test_blemishes_are_refused_for_their_reasons_and_nothing_else_is(record: Rec
         Reason.CODE_NOT_MAPPED,
         Reason.DATA_ABSENT,
         Reason.VALUE_NOT_NUMERIC,
-        Reason.VALUE_CENSORED,
         Reason.VALUE_IMPLAUSIBLE,
         Reason.UNIT_MISSING,
         Reason.UNIT_UNKNOWN,

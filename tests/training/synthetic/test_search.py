@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from features.concept import load_vocabulary
+from features.interpreter import load_interpreter
 from features.prefetch import prefetch_templates
 from features.reader import Reader
-from features.units import load_converter
 from models.aki import SPEC
 from training.synthetic import PatientResources, SearchError, read_patients, sample_request
 from training.synthetic.search import BASE_URL
@@ -67,7 +67,7 @@ MEDICATION: dict[str, Any] = {"resourceType": "Medication", "id": "drug", "code"
 
 @pytest.fixture
 def patient() -> PatientResources:
-    resources = PatientResources(patient="1", medications={"Medication/drug": MEDICATION})
+    resources = PatientResources(patient="1", directory={"Medication/drug": MEDICATION})
     for resource in RESOURCES:
         resources.add(resource)
     return resources
@@ -111,7 +111,9 @@ def test_a_search_finds(patient: PatientResources, query: str, expected: list[st
         ("Observation?patient=1&_count=many", "expected a number for _count"),
         ("Observation?patient=1&date=2025", "expected a date with one of the prefixes"),
         ("MedicationRequest?patient=1&_include=*", "expected _include=MedicationRequest:medication"),
-        ("Procedure?patient=1", "expected one of"),
+        ("Basic?patient=1", "expected one of"),
+        ("Observation?patient=1&date:missing=perhaps", "expected date:missing=true or false"),
+        ("Condition?patient=1&_include=Condition:encounter", "expected no _include"),
     ],
 )
 def test_what_the_search_does_not_know_is_an_error(patient: PatientResources, query: str, complaint: str) -> None:
@@ -149,6 +151,98 @@ def test_included_medications_are_marked_as_no_match(patient: PatientResources) 
         ("drug", "include"),
     ]
     assert bundle["total"] == 1
+
+
+PERIOD = {"start": "2025-05-01T08:00:00Z", "end": "2025-05-03T08:00:00Z"}
+OPEN_PERIOD = {"start": "2025-05-01T08:00:00Z"}
+
+
+def measured(name: str, **time: Any) -> dict[str, Any]:
+    timeless = {key: value for key, value in observation(name, "2160-0", "").items() if key != "effectiveDateTime"}
+    return {**timeless, **time}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        pytest.param("date=ge2025-05-02", ["period", "open"], id="a period that reaches into it"),
+        pytest.param("date=ge2025-05-04", ["open"], id="a period without an end reaches everywhere"),
+        pytest.param("date=lt2025-05-02", ["period", "open", "day"], id="a period that began before"),
+        pytest.param("date=eq2025-04-30", ["day"], id="a day"),
+        pytest.param("date:missing=true", ["issued"], id="without an effective time, though issued"),
+        pytest.param("date:missing=false", ["period", "open", "day"], id="with an effective time"),
+        pytest.param("_sort=-date", ["open", "period", "day", "issued"], id="newest first, undated last"),
+    ],
+)
+def test_a_date_is_that_of_the_effective_time(query: str, expected: list[str]) -> None:
+    """FHIR's parameter `date` does not look at `issued`."""
+    resources = PatientResources(patient="1")
+    for resource in (
+        measured("period", effectivePeriod=PERIOD),
+        measured("open", effectivePeriod=OPEN_PERIOD),
+        measured("day", effectiveDateTime="2025-04-30"),
+        measured("issued", issued="2025-05-02T08:00:00Z"),
+    ):
+        resources.add(resource)
+    assert ids(resources.answer(f"Observation?patient=1&{query}", at=NOON)) == expected
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "expected"),
+    [
+        pytest.param({}, "final", [], id="its report is not there yet"),
+        pytest.param({}, "entered-in-error", ["1"], id="a report that does not count"),
+        pytest.param({"issued": "2025-06-01T10:00:00Z"}, "final", ["1"], id="it was issued by itself"),
+    ],
+)
+def test_a_result_is_shown_with_its_report(result: dict[str, Any], status: str, expected: list[str]) -> None:
+    resources = PatientResources(patient="1")
+    resources.add(measured("1", effectiveDateTime="2025-06-01T09:00:00Z", **result))
+    told = {"status": status, "issued": "2025-06-02T13:00:00Z", "result": [{"reference": "Observation/1"}], **SUBJECT}
+    resources.add({"resourceType": "DiagnosticReport", "id": "r", **told})
+    assert ids(resources.answer("Observation?patient=1", at=NOON)) == expected
+
+
+def test_only_the_elements_asked_for_are_shown() -> None:
+    resources = PatientResources(patient="1")
+    told = {"status": "final", "conclusion": "long", "result": [{"reference": "Observation/1"}], **SUBJECT}
+    resources.add({"resourceType": "DiagnosticReport", "id": "r", "effectiveDateTime": "2025-06-01", **told})
+    bundle = resources.answer("DiagnosticReport?patient=1&_elements=effective,result", at=NOON)
+    assert bundle is not None
+    assert [sorted(entry["resource"]) for entry in bundle["entry"]] == [
+        ["effectiveDateTime", "id", "resourceType", "result"]
+    ]
+
+
+SUBJECT = {"subject": {"reference": "Patient/1"}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "include", "found"),
+    [
+        pytest.param(
+            {"resourceType": "Observation", "specimen": {"reference": "Specimen/s"}},
+            "Observation:specimen", "Specimen", id="a specimen",
+        ),
+        pytest.param(
+            {"resourceType": "Encounter", "location": [{"location": {"reference": "https://x/Location/l/_history/2"}}]},
+            "Encounter:location", "Location", id="the places of a stay",
+        ),
+        pytest.param(
+            {"resourceType": "MedicationStatement", "medicationReference": {"reference": "Medication/m"}},
+            "MedicationStatement:medication", "Medication", id="a drug that is taken",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_referred_to_is_included(resource: dict[str, Any], include: str, found: str) -> None:
+    directory = {f"{name}/{name[0].lower()}": {"resourceType": name} for name in ("Specimen", "Location", "Medication")}
+    resources = PatientResources(patient="1", directory=directory)
+    resources.add({"id": "1", **resource, **SUBJECT})
+    query = f"{resource['resourceType']}?patient=1"
+    bundle = resources.answer(f"{query}&_include={include}", at=NOON)
+    assert bundle is not None
+    assert [entry["resource"]["resourceType"] for entry in bundle["entry"]] == [resource["resourceType"], found]
+    assert len(ids(resources.answer(query, at=NOON))) == 1
 
 
 def test_a_stay_that_goes_on_is_in_progress_and_one_that_ended_is_not(patient: PatientResources) -> None:
@@ -212,11 +306,11 @@ def test_the_models_own_templates_are_answered_and_read(cohort_folder: Path) -> 
     templates = prefetch_templates(SPEC.features, load_vocabulary())
     name = "synthetic-00002"
     resources = read_patients(sorted(cohort_folder.glob("*.ndjson")), [name])[name]
-    start = resources.held["Encounter"][-1].time
+    start = resources.held["Encounter"][-1].dates.get("date")
     assert start is not None
     at = datetime.fromtimestamp(start.first / 1e6 + 30 * 3600, UTC)
     request = sample_request(resources, templates, at=at)
-    reader = Reader(load_converter(), patient=name)
+    reader = Reader(load_interpreter(), patient=name)
     for value in request["prefetch"].values():
         reader.read_searchset(msgspec.json.encode(value))
     events = reader.record().events
