@@ -34,6 +34,10 @@ def serve(
     journal_sync: Annotated[
         str, typer.Option(help="full: commits wait for the disk; normal: for the system.")
     ] = "full",
+    fhir_version: Annotated[str, typer.Option(help="FHIR version of what clients send: R4, R4B or R5.")] = "R4",
+    ask_reports: Annotated[
+        bool, typer.Option("--ask-reports", help="Ask for DiagnosticReports, where Observations have no times.")
+    ] = False,
     state: State = STATE,
     language: Language = "en",
     timezone: Zone = "UTC",
@@ -58,6 +62,8 @@ def serve(
                 as_of=as_of,  # type: ignore[arg-type]  # Settings checks it
                 cors_origins=tuple(cors_origin or ("*",)),
                 journal_sync=journal_sync,  # type: ignore[arg-type]  # Settings checks it
+                fhir_version=fhir_version,  # type: ignore[arg-type]  # Settings checks it
+                ask_reports=ask_reports,
             )
         )
     except (BundleError, JournalError, LookupError, ValueError) as error:  # settings, keys and examples: ValueErrors
@@ -116,37 +122,156 @@ def train(
 
 @app.command()
 def extract(
-    source: Annotated[Path, typer.Argument(help="A folder of FHIR NDJSON, plain or gzip, or one file.")],
-    target: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+    source: Annotated[Path, typer.Argument(help="A folder of FHIR NDJSON, plain, gzip or Zstandard, or one file.")],
+    target: Annotated[Path, typer.Argument(help="The folder to write, where nothing is yet.")],
     *,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Write it though lines are broken.")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Write the rest though files have faults.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.", min=1)] = None,
+    memory: Annotated[str, typer.Option(help="What one process may take: 512M, 4G.")] = "1G",
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler instead: tcp://head:8786.")] = None,
+    fhir_version: Annotated[str, typer.Option(help="Of the source: R4, R4B or R5.")] = "R4",
 ) -> None:
-    """Read FHIR NDJSON into events, as Parquet, and tell what was refused."""
+    """Read FHIR into events, a folder of Parquet by patient, and tell what was refused."""
     from bedside.terminal import steps
 
     _require_training()
+    from features.versions import FhirVersionError
+    from features.versions import fhir_version as version_of
     from training.dataset import DatasetError
-    from training.readers.fhir_ndjson import describe_broken, read_record
-    from training.store import write_events
+    from training.extract import extraction
+    from training.extract.crews import crew_for
+    from training.extract.faults import Faults
+    from training.extract.job import memory_bytes
+    from training.extract.manifest import read_refusals
 
-    if not target.absolute().parent.is_dir():  # told before the reading, which may take long
-        _fail(f"{target}: expected a folder that is there to write the file into.")
     console = Console()
     try:
-        with steps(console) as progress:
-            record, broken = read_record(source, progress)
-    except DatasetError as error:
+        options = extraction.Options(version=version_of(fhir_version), memory_bytes=memory_bytes(memory))
+        with crew_for(workers, scheduler) as crew, steps(console, in_bytes={extraction.READING}) as progress:
+            written = extraction.extract(
+                source, target, crew=crew, options=options, keep_going=keep_going, progress=progress
+            )
+    except extraction.FaultsError as error:
+        _fail(f"{error} Nothing was written; --keep-going writes the rest.")
+    except (DatasetError, FhirVersionError) as error:
         _fail(error)
-    for refusal, count in record.refusals:
-        parts = (refusal.reason, refusal.concept or "", refusal.detail or "")
-        console.print(f"refused {count:>9,}  {'  '.join(parts)}", markup=False, highlight=False)
-    if broken and not keep_going:
-        _fail(f"{describe_broken(broken)} Nothing was written; --keep-going writes the rest.")
+    for refused in read_refusals(target):
+        parts = (refused.reason, refused.concept or "", refused.detail or "")
+        console.print(f"refused {refused.count:>9,}  {'  '.join(parts)}", markup=False, highlight=False)
+    for file in written.input:
+        if file.ignored is not None:
+            console.print(f"ignored {file.name}: {file.ignored}", markup=False, highlight=False)
+    if written.faults:
+        console.print(f"left out: {Faults(files=written.faults).describe()}", markup=False, style="yellow")
+    console.print(
+        f"{written.events:,} events and {written.stays:,} stays of {written.patients:,} patients in {target}."
+    )
+
+
+@app.command()
+def download(
+    url: Annotated[str, typer.Argument(help="The base URL of a FHIR server that offers bulk export.")],
+    folder: Annotated[Path, typer.Argument(help="Empty, not yet there, or of this download: then it goes on.")],
+    *,
+    group: Annotated[str | None, typer.Option(help="Id of the Group of patients; default: all patients.")] = None,
+    resource: Annotated[list[str] | None, typer.Option(help="A resource type; default: all that are read.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only what is newer, in UTC.")] = None,
+    file_server: Annotated[list[str] | None, typer.Option(help="Another origin that the files may lie on.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with an access token for the server.")] = None,
+    client_id: Annotated[str | None, typer.Option(help="Client id, for SMART Backend Services.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="The client's private key, as JWK or PEM.")] = None,
+    key_id: Annotated[str | None, typer.Option(help="Key id of a PEM key.")] = None,
+) -> None:
+    """Download a FHIR server's bulk export as NDJSON; run it again to go on after an interruption."""
+    from bedside.coverage_source import Access
+    from bedside.download import Download
+    from bedside.download import download as run
+    from bedside.terminal import steps
+    from features.client.errors import ClientError
+    from features.client.signing import KeyFileError
+    from features.client.urls import UrlError
+
+    if (client_id is None) != (key_file is None):
+        _fail("SMART Backend Services need both --client-id and --key-file.")
+    console = Console()
+    wanted = Download(
+        url=url,
+        folder=folder,
+        group=group,
+        since=None if since is None else since.replace(tzinfo=UTC),
+        file_servers=tuple(file_server or ()),
+        **({"types": tuple(resource)} if resource else {}),
+    )
+    access = Access(token_file=token_file, client_id=client_id, key_file=key_file, key_id=key_id)
     try:
-        write_events(record.events, target)
+        with steps(console) as progress:
+            report, version = run(wanted, access, progress)
+    except (ClientError, KeyFileError, UrlError, ValueError) as error:
+        _fail(error)
+    for severity, count in report.outcomes.items():
+        console.print(f"the server says  {severity}  {count:,}", markup=False, highlight=False)
+    if report.deleted_files:
+        console.print(f"{report.deleted_files} files name what was deleted; that is kept, not taken out.", markup=False)
+    for name in report.miscounted:
+        console.print(f"{name}: holds another number of resources than the server says.", markup=False, style="yellow")
+    console.print(
+        f"{len(report.files)} files, {report.bytes:,} bytes, FHIR {version}, of {report.transaction_time}, "
+        f"in {folder}.",
+        markup=False,
+    )
+
+
+@app.command()
+def inspect(
+    source: Annotated[str, typer.Argument(help="A folder or file of FHIR, or the base URL of a FHIR server.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="Look for this model's concepts; default: all packaged.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the report as a page to this file.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Tell counts below 5 and rare codes: within the hospital only.")
+    ] = False,
+    fhir_version: Annotated[
+        str | None, typer.Option(help="R4, R4B or R5; default: as the server says, else R4.")
+    ] = None,
+    patients: Annotated[int, typer.Option(help="Of how many patients to ask a server; 0: of all.", min=0)] = 100,
+    token_file: Annotated[Path | None, typer.Option(help="File with an access token for the server.")] = None,
+    client_id: Annotated[str | None, typer.Option(help="Client id, for SMART Backend Services.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="The client's private key, as JWK or PEM.")] = None,
+    key_id: Annotated[str | None, typer.Option(help="Key id of a PEM key.")] = None,
+) -> None:
+    """Tell what a source covers: concepts, codes, units, refusals, and codes that may be missing. See docs/inspect.md.
+
+    Ends with 0; with 1 if something could not be read; with 3 if a concept of the model was not found.
+    """
+    from bedside import coverage
+    from bedside.coverage_source import Access
+    from bedside.terminal import steps
+    from features.versions import fhir_version as version_of
+
+    if (client_id is None) != (key_file is None):
+        _fail("SMART Backend Services need both --client-id and --key-file.")
+    console = Console()
+    try:
+        wanted = coverage.Inspection(
+            source=source,
+            made_on=datetime.now(UTC).date(),
+            model=model,
+            version=None if fhir_version is None else version_of(fhir_version),
+            patients=patients or None,
+            access=Access(token_file=token_file, client_id=client_id, key_file=key_file, key_id=key_id),
+            exact=exact,
+        )
+        with steps(console, in_bytes=("read",)) as progress:
+            report = coverage.inspect(wanted, progress)
+    except coverage.ERRORS as error:
+        _fail(error)
+    coverage.print_report(console, report)
+    try:
+        coverage.write_report(report, page=out, json=json)
     except OSError as error:
-        _fail(f"{target}: cannot be written: {error}.")
-    console.print(f"{len(record.events):,} events of {len(record.events.patients):,} patients in {target}.")
+        _fail(f"The report cannot be written: {error}.")
+    raise typer.Exit(coverage.exit_status(report))
 
 
 @app.command()

@@ -34,24 +34,35 @@ def test_every_verb_tells_what_it_does(verb: str) -> None:
 
 
 def test_extract_writes_the_events_that_were_read(fhir: Path, tmp_path: Path) -> None:
-    result = run(app, ["extract", str(fhir), str(tmp_path / "events.parquet")])
+    result = run(app, ["extract", str(fhir), str(tmp_path / "events"), "--workers", "1"])
     assert result.exit_code == 0, result.output
-    found, (expected, _) = read_events(tmp_path / "events.parquet"), read_record(fhir, lambda *_: None)
+    assert "4 events and 0 stays of 1 patients" in " ".join(result.output.split())
+    found, (expected, _) = read_events(tmp_path / "events"), read_record(fhir, lambda *_: None)
     assert (found.patients, found.concepts) == (expected.events.patients, expected.events.concepts)
     assert found.value.tolist() == expected.events.value.tolist()
     assert found.time.tolist() == expected.events.time.tolist()
     assert set(found.concepts) <= {concept.id for concept in load_converter().vocabulary}
 
 
+def test_extract_tells_what_was_refused_and_ignored(fhir: Path, tmp_path: Path) -> None:
+    (fhir / "notes.txt").write_text("no FHIR", encoding="utf-8")
+    (fhir / "more.ndjson").write_text('{"resourceType": "Organization"}\n', encoding="utf-8")
+    result = run(app, ["extract", str(fhir), str(tmp_path / "events"), "--workers", "1"])
+    assert "refused 1 resource-not-read Organization" in " ".join(result.output.split())
+    assert "ignored notes.txt: no FHIR JSON" in " ".join(result.output.split())
+
+
 def test_extract_names_broken_lines_and_writes_nothing(fhir: Path, tmp_path: Path) -> None:
     with (fhir / "records.ndjson").open("a", encoding="utf-8") as file:
         file.write('{"resourceType": "Observation", "status": \n')
-    target = tmp_path / "events.parquet"
-    result = run(app, ["extract", str(fhir), str(target)])
+    target = tmp_path / "events"
+    result = run(app, ["extract", str(fhir), str(target), "--workers", "1"])
     assert result.exit_code == 1
     assert "records.ndjson:4" in result.stderr
-    assert list(tmp_path.glob("*parquet*")) == []
-    assert run(app, ["extract", str(fhir), str(target), "--keep-going"]).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["fhir"]
+    result = run(app, ["extract", str(fhir), str(target), "--workers", "1", "--keep-going"])
+    assert result.exit_code == 0
+    assert "left out: 1 lines are not FHIR JSON: records.ndjson:4" in " ".join(result.output.split())
     assert len(read_events(target)) == 4  # two heart rates, a birth and a sex
 
 
@@ -61,8 +72,12 @@ def test_extract_names_broken_lines_and_writes_nothing(fhir: Path, tmp_path: Pat
         (["train", "gout", "--data", "fhir:nowhere"], "Expected one of the models"),
         (["train", "sepsis", "--data", "excel:nowhere"], "Expected data as KIND:PATH"),
         (["train", "sepsis", "--data", "physionet2019:nowhere"], "expected a folder with set_a.parquet"),
-        (["extract", "nowhere", "events.parquet"], "expected a FHIR NDJSON file or a folder"),
-        (["extract", str(EXAMPLES), "nowhere/events.parquet"], "expected a folder that is there"),
+        (["extract", "nowhere", "events", "--workers", "1"], "expected a FHIR NDJSON file"),
+        (["extract", str(EXAMPLES), "nowhere/events"], "expected a folder that is there"),
+        (["extract", str(EXAMPLES), str(EXAMPLES)], "expected a path where nothing is yet"),
+        (["extract", str(EXAMPLES), "events", "--memory", "much"], "Expected an amount of memory"),
+        (["extract", str(EXAMPLES), "events", "--fhir-version", "R3"], "Expected FHIR R4"),
+        (["extract", str(EXAMPLES), "events", "--scheduler", "nowhere"], "expected a Dask scheduler"),
         (["demo", "--language", "fr"], "language: expected one of"),
         (["card", "nowhere.json"], "No such file"),
         (["card", str(EXAMPLES / "1-low.json"), "--language", "fr"], "language: expected one of"),

@@ -4,8 +4,9 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.progress import Task, TaskID
 
-from bedside.terminal import COLOURS, print_card, steps
+from bedside.terminal import COLOURS, RateColumn, print_card, steps
 from cds_hooks.response import Card, Indicator, Source
 
 
@@ -54,3 +55,10 @@ def test_a_bar_per_step_stays_behind_as_an_account() -> None:
         progress("nothing to do", 0, 0)
     text = file.getvalue()
     assert [text.count(step) for step in ("reading", "training", "nothing to do")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("in_bytes", "expected"), [(True, "2.5 MB/s"), (False, "2.5e+06/s")], ids=["bytes", "things"])
+def test_a_step_shows_its_rate_in_what_it_counts(expected: str, *, in_bytes: bool) -> None:
+    fields = {"in_bytes": in_bytes}
+    task = Task(TaskID(0), "reading", total=1, completed=1, fields=fields, finished_speed=2.5e6, _get_time=lambda: 0.0)
+    assert RateColumn().render(task).plain == expected
