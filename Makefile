@@ -40,6 +40,8 @@ lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml
 bench: $(INSTALLED) ## the measurements that the README quotes
 	$(BIN)/python -m benchmarks.call
 	$(BIN)/python -m benchmarks.kernel
+	$(BIN)/python -m benchmarks.kernel_peers
+	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.explain
 
 release-sepsis: $(INSTALLED) ## train the released sepsis model: make release-sepsis DATA=path/to/physionet2019

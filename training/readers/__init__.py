@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.dataset import Dataset, DatasetError, Progress
-from training.readers import fhir_ndjson, physionet2019
+from training.readers import fhir_ndjson, meds, physionet2019
 
 READERS: dict[str, Callable[[Path, Progress], tuple[Dataset, ...]]] = {
     "physionet2019": physionet2019.read,
     "fhir": fhir_ndjson.read,
+    "meds": meds.read,
 }
 
 

@@ -24,7 +24,9 @@ def test_a_path_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("source", ["", "fhir", "fhir:", ":data", "excel:data", "data/set_a.parquet"])
 def test_what_is_no_kind_and_path_is_refused(source: str) -> None:
-    with pytest.raises(DatasetError, match=r"Expected data as KIND:PATH with a kind of \['fhir', 'physionet2019'\]"):
+    with pytest.raises(
+        DatasetError, match=r"Expected data as KIND:PATH with a kind of \['fhir', 'meds', 'physionet2019'\]"
+    ):
         read_dataset(source, lambda *_: None)
 
 
