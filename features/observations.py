@@ -8,7 +8,7 @@ goes through `features.answers`, one by one.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain, compress
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,7 @@ _QUANTITY = attrgetter("valueQuantity")
 _NUMBERS = attrgetter("value", "unit", "system", "code", "comparator")
 _NUMBER = attrgetter("number")
 _POSITION = attrgetter("position")
+_ONLY = itemgetter(0)
 _NO_TIME = When(0, 0)
 _NOTHING = fhir.Quantity()
 
@@ -168,14 +169,15 @@ class ObservationReader:
 
     def _times(self, kept: list[fhir.Observation]) -> tuple[Numbers, Numbers, Numbers]:
         """Times, times known, and the numbers of refusals where there are none; 0 is no refusal."""
-        found = list(map(measured_at, *zip(*map(_TIMES, kept), strict=True)))
-        for i, observation in enumerate(kept):
-            if observation.effectiveDateTime is None:
-                found[i] = when_of(observation)
+        effective, issued = zip(*map(_TIMES, kept), strict=True)
+        found = list(map(measured_at, effective, issued))
+        if None in effective:
+            found = [when_of(one) if at is None else when for one, at, when in zip(kept, effective, found, strict=True)]
         reasons = np.zeros(len(found), np.int64)
-        for i, when in enumerate(found):
-            if isinstance(when, Refused):
-                reasons[i], found[i] = self._interpreter.refused_number(when), _NO_TIME
+        if Refused in set(map(type, found)):
+            for i, when in enumerate(found):
+                if isinstance(when, Refused):
+                    reasons[i], found[i] = self._interpreter.refused_number(when), _NO_TIME
         # Four times as fast as an array of pairs.
         time, known = np.fromiter(chain.from_iterable(found), np.int64, 2 * len(found)).reshape(-1, 2).T
         return time, known, reasons
@@ -251,12 +253,14 @@ def codings(code: fhir.CodeableConcept | None) -> Codings:
 def _spread(kept: Sequence[fhir.Observation], meanings: Sequence[Meanings], parts: Mapping[int, list[Part]]) -> Found:
     """One row for each meaning of each Observation, and for each of the parts where it has components."""
     if not parts and max(map(len, meanings)) == 1:
-        return Found(range(len(kept)), [meaning for (meaning,) in meanings], kept)
-    rows: list[tuple[int, Meaning, Measured]] = []
-    for i, observation in enumerate(kept):
-        found = parts.get(i)
-        if found is None:
-            rows.extend((i, meaning, observation) for meaning in meanings[i])
-        else:
-            rows.extend((i, meaning, measured) for meaning, measured in found)
-    return Found(*zip(*rows, strict=True))
+        return Found(range(len(kept)), list(map(_ONLY, meanings)), kept)
+    plain = [len(found) == 1 and i not in parts for i, found in enumerate(meanings)]
+    owner: list[int] = list(compress(range(len(kept)), plain))
+    meaning: list[Meaning] = list(map(_ONLY, compress(meanings, plain)))
+    measured: list[Measured] = list(compress(kept, plain))
+    for i in (i for i, is_plain in enumerate(plain) if not is_plain):
+        for one, where in parts.get(i) or [(one, kept[i]) for one in meanings[i]]:
+            owner.append(i)
+            meaning.append(one)
+            measured.append(where)
+    return Found(owner, meaning, measured)

@@ -1,6 +1,7 @@
 """The FHIR reader: resources of one patient or of many become events, and every refusal is counted."""
 
 from collections.abc import Iterable
+from typing import cast
 
 import msgspec
 
@@ -76,7 +77,7 @@ class Reader:
         """Read resources; many at once are read faster than one by one."""
         resources = list(resources)
         self._collector.said.resources += len(resources)
-        observations = [resource for resource in resources if isinstance(resource, fhir.Observation)]
+        observations = _observations(resources)
         if observations:
             self._observations.read(observations)
         if len(observations) < len(resources):
@@ -328,6 +329,12 @@ class Reader:
                 self._collector.said.directory[reference] = _named(found or ())
                 if self._observer is not None:
                     self._observer.named(reference, bytes(resource.code))
+
+
+def _observations(resources: list[fhir.Resource]) -> list[fhir.Observation]:
+    if set(map(type, resources)) == {fhir.Observation}:  # as in most blocks of an export
+        return cast("list[fhir.Observation]", resources)
+    return [resource for resource in resources if isinstance(resource, fhir.Observation)]
 
 
 def _named(meanings: Meanings) -> tuple[tuple[int, int], ...]:
