@@ -1,14 +1,15 @@
 """A folder of FHIR NDJSON as a data set: what a hospital's bulk export gives."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from features.reader import Reader, Record
-from features.sources import Broken, SourceError, ndjson_files, read_ndjson
-from features.units import load_converter
+from features.reader import Record
+from features.sources import ndjson_files
 from training.dataset import Dataset, DatasetError, Progress, source_file
+from training.extract.crews import crew_for
+from training.extract.extraction import Options, extract_record
+from training.extract.faults import Faults
 
-MOST_BROKEN = 20  # lines named in an error; the count is always whole
+WORTH_PROCESSES = 64 * 2**20  # bytes of files; less is read before other processes have started
 
 
 def read(path: Path, progress: Progress) -> tuple[Dataset, ...]:
@@ -17,9 +18,9 @@ def read(path: Path, progress: Progress) -> tuple[Dataset, ...]:
     Raises:
         DatasetError: there is none, or a line is not FHIR; the message names files and lines.
     """
-    record, broken = read_record(path, progress)
-    if broken:
-        raise DatasetError(f"{path.name}: {describe_broken(broken)} Mend or remove them.")
+    record, faults = read_record(path, progress)
+    if faults:
+        raise DatasetError(f"{path.name}: {faults.describe()} Mend or remove them.")
     return (
         Dataset(
             name=f"FHIR NDJSON {path.resolve().name}",  # "." has no name of its own
@@ -32,33 +33,15 @@ def read(path: Path, progress: Progress) -> tuple[Dataset, ...]:
     )
 
 
-def read_record(path: Path, progress: Progress) -> tuple[Record, tuple[Broken, ...]]:
-    """All that was read, and the lines that are not FHIR.
+def read_record(path: Path, progress: Progress) -> tuple[Record, Faults]:
+    """All that could be read, and what could not.
 
     Raises:
-        DatasetError: no such files, or one breaks off.
+        DatasetError: there are no such files.
     """
-    reader = Reader(load_converter())
-    broken: list[Broken] = []
-    done = 0
-    try:
-        files = ndjson_files(path)
-        total = sum(file.stat().st_size for file in files)
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            progress("reading FHIR", done, total)
-
-        for file in files:
-            reader.read(read_ndjson(file, reader.refusals, on_broken=broken.append, on_bytes=advance))
-    except SourceError as error:
-        raise DatasetError(str(error)) from error
-    progress("reading FHIR", total, total)
-    return reader.record(), tuple(broken)
+    with crew_for(None if _size(path) >= WORTH_PROCESSES else 1) as crew:
+        return extract_record(path, crew=crew, options=Options(), progress=progress)
 
 
-def describe_broken(broken: Sequence[Broken]) -> str:
-    """How many lines are not FHIR, and where the first of them are."""
-    named = ", ".join(f"{one.file}:{one.line}" for one in broken[:MOST_BROKEN])
-    return f"{len(broken)} lines are not FHIR JSON: {named}."
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
