@@ -135,8 +135,8 @@ def extract(
     from bedside.terminal import steps
 
     _require_training()
-    from features.versions import FhirVersionError
-    from features.versions import fhir_version as version_of
+    from features.reading.versions import FhirVersionError
+    from features.reading.versions import fhir_version as version_of
     from training.dataset import DatasetError
     from training.extract import extraction
     from training.extract.crews import crew_for
@@ -247,7 +247,7 @@ def inspect(
     from bedside import coverage
     from bedside.coverage_source import Access
     from bedside.terminal import steps
-    from features.versions import fhir_version as version_of
+    from features.reading.versions import fhir_version as version_of
 
     if (client_id is None) != (key_file is None):
         _fail("SMART Backend Services need both --client-id and --key-file.")

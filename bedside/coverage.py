@@ -13,15 +13,15 @@ from bedside.coverage_source import Access, Progress, connected, read_files, rea
 from features.client.errors import ClientError
 from features.client.signing import KeyFileError
 from features.client.urls import UrlError
-from features.concept import ConceptError, load_vocabulary
 from features.coverage.build import Subject, build_report
 from features.coverage.gather import Gatherer
 from features.coverage.report import Report
 from features.feature import FeatureSet
-from features.interpreter import Interpreter
-from features.sources import SourceError, find_files
-from features.units import Converter, load_units
-from features.versions import FhirVersion, FhirVersionError, fhir_version
+from features.files.sources import SourceError, find_files
+from features.reading.interpreter import Interpreter
+from features.reading.versions import FhirVersion, FhirVersionError, fhir_version
+from features.vocabulary.concept import ConceptError, load_vocabulary
+from features.vocabulary.units import Converter, load_units
 from models.catalog import UnknownModelError, find
 
 ERRORS = (ClientError, ConceptError, FhirVersionError, KeyFileError, SourceError, UnknownModelError, UrlError)

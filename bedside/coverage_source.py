@@ -13,13 +13,13 @@ from features.client.signing import load_key
 from features.client.smart import Client
 from features.client.transport import open_transport
 from features.client.urls import base_url
-from features.concept import Vocabulary
 from features.coverage.gather import Gatherer
-from features.decode import decode_searchset
 from features.feature import Aggregate, Aggregation, FeatureSet
-from features.fhir import Patient
+from features.files.sources import Found
 from features.prefetch import PATIENT, prefetch_templates
-from features.sources import Found
+from features.reading.decode import decode_searchset
+from features.reading.fhir import Patient
+from features.vocabulary.concept import Vocabulary
 
 Progress = Callable[[str, int, int], None]
 READING = "read"

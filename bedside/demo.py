@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bedside.terminal import Steps, print_card, steps
 from cds_hooks.response import decode_response
-from features.sources import ndjson_files
+from features.files.sources import ndjson_files
 from features.times import to_datetime
 from models.bundle import load
 from models.catalog import CatalogEntry, find

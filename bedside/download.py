@@ -9,7 +9,7 @@ from bedside.coverage_source import Access, connected
 from features.client.bulk import ExportProgress
 from features.client.manifest import ExportRequest
 from features.client.report import ExportReport
-from features.fhir import RESOURCES
+from features.reading.fhir import RESOURCES
 
 Progress = Callable[[str, int, int], None]
 WAITING, DOWNLOADING = "the server prepares the export", "files downloaded"

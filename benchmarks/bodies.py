@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import numpy as np
 
-from features.concept import Concept, load_vocabulary
 from features.prefetch import prefetch_templates
+from features.vocabulary.concept import Concept, load_vocabulary
 from models.spec import ModelSpec
 
 END = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)

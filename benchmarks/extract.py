@@ -4,9 +4,9 @@ python -m benchmarks.extract [--megabytes 100] [--source FOLDER] [--memory 128M]
 
 The input is the synthetic cohort, or the files of a folder, repeated with new ids up to the size asked for, once and
 four times as large, so that it is seen what memory depends on. Decoding is `msgspec` into typed structs with the
-fields of `features.fhir`, the codes and subjects decoded too, which the reader leaves as bytes. Every measurement is a
-process of its own, with its best of some rounds; memory is the largest process's. Seconds of CPU are those of all
-processes, for one round: what two cores could do is seen in them where others use the cores too.
+fields of `features.reading.fhir`, the codes and subjects decoded too, which the reader leaves as bytes. Every
+measurement is a process of its own, with its best of some rounds; memory is the largest process's. Seconds of CPU are
+those of all processes, for one round: what two cores could do is seen in them where others use the cores too.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from typing import Any, Union
 
 import msgspec
 
-from features import fhir
-from features.blocks import Share, read_blocks, shares
-from features.decode import resource_type_of
-from features.sources import ndjson_files
+from features.files.blocks import Share, read_blocks, shares
+from features.files.sources import ndjson_files
+from features.reading import fhir
+from features.reading.decode import resource_type_of
 from training import synthetic
 from training.extract.crews import crew_for
 from training.extract.extraction import Options, extract

@@ -12,14 +12,14 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from features.code import LOINC, SNOMED_CT, SystemCode
-from features.concept import Concept, Kind, Vocabulary
-from features.decode import decode_searchset
 from features.feature import FeatureSet
-from features.fhir import DiagnosticReport, Observation
+from features.reading.decode import decode_searchset
+from features.reading.fhir import DiagnosticReport, Observation
+from features.reading.statements import When
+from features.reading.timing import report_times, when_of
 from features.refusals import Refusals
-from features.statements import When
-from features.timing import report_times, when_of
+from features.vocabulary.code import LOINC, SNOMED_CT, SystemCode
+from features.vocabulary.concept import Concept, Kind, Vocabulary
 
 CdsHooksVersion: TypeAlias = Literal["2.0", "3.0"]
 
@@ -66,7 +66,7 @@ class Whole(NamedTuple):
         key: of the template.
         resource_type: what is asked for.
         since: the search parameter (FHIR R4) for a date bound. It must read the very element that gives an event its
-            time (`features.timing`); None where the time may stand elsewhere, for a bound would cut what counts.
+            time (`features.reading.timing`); None where the time may stand elsewhere: a bound would cut what counts.
         includes: references without whose target nobody knows what was given or where.
     """
 

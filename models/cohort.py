@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.events import MICROSECONDS_PER_HOUR, Events
-from features.reader import Record, Stay
+from features.reading.reader import Record, Stay
 from models.bundle import FlowStep
 from models.spec import ModelSpec
 

@@ -9,15 +9,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from features.concept import Kind, load_vocabulary
 from features.events import MICROSECONDS_PER_HOUR, Events
-from features.interpreter import Interpreter
 from features.kernel import Kernel
 from features.prefetch import prefetch_templates
-from features.reader import Reader, Record
+from features.reading.interpreter import Interpreter
+from features.reading.reader import Reader, Record
+from features.reading.versions import FhirVersion
 from features.refusals import Reason, Refusals
-from features.units import Converter, load_units
-from features.versions import FhirVersion
+from features.vocabulary.concept import Kind, load_vocabulary
+from features.vocabulary.units import Converter, load_units
 from models.bundle import Bundle, load
 from models.catalog import CatalogEntry
 from models.spec import MinimumData

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 from typing import Literal
 
-from features.concept import Concept
 from features.times import to_datetime
+from features.vocabulary.concept import Concept
 from models.words import ModelWords
 from serving.assess import Assessment, Contributor, Reading
 from serving.words import CardWords

@@ -15,10 +15,10 @@ from cds_hooks.outcome import encode_outcome
 from cds_hooks.prefetch import PrefetchReport, PrefetchStatus, check_prefetch
 from cds_hooks.request import CdsRequest
 from cds_hooks.response import Card, CdsResponse, encode_response
-from features.decode import decode_resource
 from features.events import MICROSECONDS_PER_HOUR
-from features.fhir import Patient
 from features.prefetch import page_reaches
+from features.reading.decode import decode_resource
+from features.reading.fhir import Patient
 from features.refusals import Refusals
 from features.times import microseconds, to_datetime
 from models.words import Language

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cds_hooks.cors import CorsPolicy
 from cds_hooks.router import BODY_LIMIT_BYTES
-from features.versions import FHIR_VERSIONS, FhirVersion
+from features.reading.versions import FHIR_VERSIONS, FhirVersion
 from models.words import LANGUAGES, Language
 from serving.assess import AS_OF, AsOf
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from features.reader import Record
+from features.reading.reader import Record
 from models.bundle import SourceFile
 
 Progress: TypeAlias = Callable[[str, int, int], None]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from features.events import Events
-from features.statements import Stay
+from features.reading.statements import Stay
 from training.extract.manifest import read_manifest
 
 INSTANT = pa.timestamp("us", tz="UTC")

@@ -15,7 +15,7 @@ from features.client.errors import NotFhirError
 from features.client.state import ExportFile, Kind, Manifest
 from features.client.transport import Answer
 from features.client.urls import Origin, follow, query, shown
-from features.sources import EXPORT_DELETED, EXPORT_ERRORS
+from features.files.sources import EXPORT_DELETED, EXPORT_ERRORS
 
 Level: TypeAlias = Literal["system", "patient", "group"]
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from features.blocks import read_blocks
 from features.client.download import finished
 from features.client.errors import ExportError
 from features.client.failures import severities
 from features.client.state import Manifest
-from features.sources import SourceError
+from features.files.blocks import read_blocks
+from features.files.sources import SourceError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from features.client.errors import RefusedError
 from features.client.search import MOST_PAGES, Page, Parameters, pages_from, search_urls
 from features.client.state import ExportState, load_state, save_state
 from features.client.transport import Transport
-from features.forms import document_lines
+from features.files.forms import document_lines
 
 GONE = frozenset({404, 410})
 MOST_REMARKS = 20

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from features.client.errors import ExportError
-from features.sources import UNFINISHED_EXPORT
+from features.files.sources import UNFINISHED_EXPORT
 
 FINISHED_EXPORT = ".bedside-export.json"
 FORMAT = 1

@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from features.concept import Concept, Vocabulary
 from features.coverage import report as told
 from features.coverage.candidates import Candidates, site_draft
 from features.coverage.findings import findings_of
@@ -18,6 +17,7 @@ from features.coverage.privacy import Privacy
 from features.coverage.seen import NO_CONCEPT, NO_UNIT, RAW_REASONS, Outcome
 from features.coverage.sketches import Floats, Ints, PatientSample
 from features.refusals import Refusal
+from features.vocabulary.concept import Concept, Vocabulary
 
 MOST_CODES = 30
 MOST_RANGES = 6

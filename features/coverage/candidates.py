@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from features.concept import Concept, Kind, Vocabulary
 from features.coverage import report as told
 from features.coverage.gather import Gatherer
 from features.coverage.privacy import Privacy
 from features.coverage.seen import NO_CONCEPT, Coded, Outcome
 from features.coverage.similar import Names
 from features.coverage.sketches import weighted_quantile
+from features.vocabulary.concept import Concept, Kind, Vocabulary
 
 MOST_CANDIDATES = 12
 MOST_UNITS = 4

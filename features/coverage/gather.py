@@ -1,8 +1,8 @@
 """Gathering: a source is read once, by the Reader that reads for training and serving, and added up on the way.
 
-What was read is settled (`features.settle`) in parts of `PART_RESOURCES` resources, so that memory does not grow with
-the source. Within a part a correction replaces what it corrects; across parts both count, and a report in another
-part lends an Observation no time. A source that fits into one part is read exactly as `bedside extract` reads it.
+What was read is settled (`features.reading.settle`) in parts of `PART_RESOURCES` resources, so that memory does not
+grow with the source. Within a part a correction replaces what it corrects; across parts both count, and a report in
+another part lends an Observation no time. A source that fits into one part is read as `bedside extract` reads it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,14 +13,14 @@ from pathlib import Path
 from features.coverage.measured import Measured
 from features.coverage.seen import Seen
 from features.coverage.sketches import hashes_of
-from features.fhir import Resource
-from features.interpreter import Interpreter
-from features.reader import Reader
+from features.files.sources import Broken, SourceError, read_ndjson, read_pages
+from features.reading.fhir import Resource
+from features.reading.interpreter import Interpreter
+from features.reading.reader import Reader
+from features.reading.settle import settle
+from features.reading.statements import Instances, Referral, Statements
+from features.reading.versions import FhirVersion
 from features.refusals import Refusals
-from features.settle import settle
-from features.sources import Broken, SourceError, read_ndjson, read_pages
-from features.statements import Instances, Referral, Statements
-from features.versions import FhirVersion
 
 PART_RESOURCES = 250_000
 MOST_WAITING = 250_000

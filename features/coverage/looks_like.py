@@ -5,10 +5,10 @@ A number proves no unit: what is found here is told, never applied.
 
 import numpy as np
 
-from features.concept import Concept
 from features.coverage.seen import Range
 from features.coverage.sketches import Floats, Histogram, Ints
-from features.units import Conversion, Converter
+from features.vocabulary.concept import Concept
+from features.vocabulary.units import Conversion, Converter
 
 ENOUGH_VALUES = 20
 ALL_BUT_ALL = 0.95

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from features.concept import Concept, Vocabulary
 from features.coverage.sketches import Hashes, Histogram, Ints, PatientCount, PatientSample
 from features.events import Events
+from features.vocabulary.concept import Concept, Vocabulary
 
 PATIENTS = 4_096  # sampled; an estimate beyond them is off by 1.6 %
 MICROSECONDS_PER_MINUTE = 60_000_000

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from features import fhir
-from features.answers import Measured
-from features.concept import Kind
 from features.coverage.sketches import Hashes, Ints, Numbers, PatientCount
-from features.decode import decode_part
-from features.interpreter import Interpreter, Meaning, Meanings, unit_word
+from features.reading import fhir
+from features.reading.answers import Measured
+from features.reading.decode import decode_part
+from features.reading.interpreter import Interpreter, Meaning, Meanings, unit_word
+from features.reading.statements import Referral
 from features.refusals import Reason
-from features.statements import Referral
+from features.vocabulary.concept import Kind
 
 MOST_CODES = 20_000
 """Beyond it new codes are counted together, by kind: free texts in place of codes are without end."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 
-from features.concept import Concept
+from features.vocabulary.concept import Concept
 
 ENOUGH = 0.6
 """From which similarity on a code is shown as a candidate; chosen on the open records that docs/inspect.md names."""

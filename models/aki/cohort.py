@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.events import MICROSECONDS_PER_HOUR
-from features.reader import Record, Stay
+from features.reading.reader import Record, Stay
 from models.aki.label import BASELINE_WITHIN_HOURS, creatinine_by_patient, falls_within
 from models.aki.spec import HORIZON_HOURS
 from models.cohort import Cohort, first_event, hourly

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.events import MICROSECONDS_PER_HOUR, Events
-from features.reader import Record
+from features.reading.reader import Record
 from models.aki.spec import HORIZON_HOURS
 from models.cohort import Cohort
 

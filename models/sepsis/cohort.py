@@ -4,7 +4,7 @@ import numpy as np
 
 from features.feature import Aggregate, Aggregation, FeatureSet
 from features.kernel import compute
-from features.reader import Record
+from features.reading.reader import Record
 from models.cohort import Cohort, hourly
 
 # v3 ActCode: inpatient acute. MIMIC-IV on FHIR codes stays in intensive care so; the reader of the challenge's tables

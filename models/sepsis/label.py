@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.events import MICROSECONDS_PER_HOUR
-from features.reader import Record
+from features.reading.reader import Record
 from models.cohort import Cohort, first_event
 
 ONSET = "sepsis_onset"

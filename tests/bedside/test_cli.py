@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from bedside import cli
 from bedside.cli import app
-from features.units import load_converter
+from features.vocabulary.units import load_converter
 from tests.fhir_builders import observation, patient
 from training.readers.fhir_ndjson import read_record
 from training.store import read_events

@@ -19,7 +19,7 @@ from features.coverage.report import Report
 from tests.end_to_end.test_browser import ARGUMENTS
 from tests.features.client.fake_server import Asked, FakeServer, Reply, fake_server, json
 from tests.features.coverage.ward import coverage, everybody, local, ndjson, of
-from tests.features.resources import observation, quantity
+from tests.features.reading.resources import observation, quantity
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "fhir"
 CHROMIUM = shutil.which("chromium")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from cds_hooks.prefetch import fill_template
 from features.feature import FeatureSet
-from features.interpreter import load_interpreter
 from features.kernel import compute
-from features.reader import Reader, Record
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader, Record
 from features.times import microseconds
 from training.synthetic import PatientResources
 from training.synthetic.search import BASE_URL

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from features.concept import load_vocabulary
 from features.feature import FeatureSet
-from features.interpreter import load_interpreter
+from features.files.sources import Broken, ndjson_files, read_ndjson
 from features.prefetch import CdsHooksVersion, prefetch_templates
-from features.reader import Reader, Record, Stay
-from features.sources import Broken, ndjson_files, read_ndjson
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader, Record, Stay
 from features.times import to_datetime
+from features.vocabulary.concept import load_vocabulary
 from models.catalog import catalog
 from tests.contract.servers import differing, features_of, prefetched
 from training.synthetic import PatientResources, read_patients

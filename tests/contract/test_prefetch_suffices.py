@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from features.concept import load_vocabulary
 from features.feature import Aggregate, Aggregation, FeatureSet
-from features.interpreter import load_interpreter
 from features.prefetch import CdsHooksVersion, prefetch_templates
-from features.reader import Reader, Record
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader, Record
 from features.times import to_datetime
+from features.vocabulary.concept import load_vocabulary
 from models.catalog import catalog
 from tests.contract.charts import rewrite
 from tests.contract.servers import differing, features_of, prefetched

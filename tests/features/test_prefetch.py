@@ -9,15 +9,15 @@ from urllib.parse import quote
 import pytest
 
 from cds_hooks.prefetch import validate_template
-from features.code import LOINC, SNOMED_CT, Code
-from features.concept import Concept, Vocabulary, load_vocabulary
 from features.feature import Aggregate, Aggregation, FeatureSet
-from features.fhir import KNOWN_TYPES
 from features.prefetch import LONGEST_BASE, LONGEST_URL, PAGE_SIZE, CdsHooksVersion, page_reaches, prefetch_templates
+from features.reading.fhir import KNOWN_TYPES
 from features.times import parse
+from features.vocabulary.code import LOINC, SNOMED_CT, Code
+from features.vocabulary.concept import Concept, Vocabulary, load_vocabulary
 from models.catalog import catalog
-from tests.features.concepts import concept
-from tests.features.resources import observation, resource
+from tests.features.reading.concepts import concept
+from tests.features.reading.resources import observation, resource
 
 CATALOG = {entry.spec.id: entry.spec.features for entry in catalog()}
 EVERYTHING = FeatureSet(

@@ -9,12 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 import models.aki
-from features.concept import load_vocabulary
 from features.events import MICROSECONDS_PER_HOUR, Event, Events
 from features.feature import operands
 from features.kernel import compute
-from features.reader import Record, Stay
+from features.reading.reader import Record, Stay
 from features.refusals import Refusals
+from features.vocabulary.concept import load_vocabulary
 from models.aki import SPEC, cohort, label
 from models.aki.label import meets_kdigo
 from models.cohort import ClinicalModel, Cohort

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import models
-from features.concept import load_vocabulary
+from features.vocabulary.concept import load_vocabulary
 from models import catalog as catalog_module
 from models.bundle import load
 from models.catalog import CatalogEntry, UnknownModelError, catalog, find

@@ -7,7 +7,7 @@ import pytest
 
 from features.events import MICROSECONDS_PER_HOUR as HOUR
 from features.events import Event, Events
-from features.reader import Record, Stay
+from features.reading.reader import Record, Stay
 from features.refusals import Refusals
 from models.bundle import FlowStep
 from models.cohort import first_event, hourly, last_event

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cds_hooks.response import SUMMARY_LIMIT
-from features.concept import Concept, load_vocabulary
+from features.vocabulary.concept import Concept, load_vocabulary
 from models.catalog import CatalogEntry, catalog, find
 from models.words import LANGUAGES, Language, ModelWords
 from serving.words import load_card_words

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from features.concept import load_vocabulary
 from features.feature import Aggregate, Aggregation, FeatureSet
-from features.interpreter import load_interpreter
 from features.kernel import compute
-from features.reader import Reader, Record
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader, Record
 from features.times import to_datetime
+from features.vocabulary.concept import load_vocabulary
 from models.catalog import catalog
 from tests.contract.charts import rewrite
 from training.synthetic import generate

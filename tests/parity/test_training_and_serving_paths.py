@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from features.events import MICROSECONDS_PER_HOUR
 from features.kernel import compute
-from features.reader import Record
+from features.reading.reader import Record
 from features.times import to_datetime
 from models.catalog import CatalogEntry, catalog
 from serving.assess import ServedModel, assess, serve

@@ -3,7 +3,7 @@
 import numpy as np
 
 from features.events import MICROSECONDS_PER_HOUR, Events
-from features.reader import Record
+from features.reading.reader import Record
 from features.refusals import Refusals
 from models.cohort import Cohort
 from training.dataset import Dataset

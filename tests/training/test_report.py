@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from features.events import MICROSECONDS_PER_HOUR, Events
-from features.reader import Record
+from features.reading.reader import Record
 from features.refusals import Refusals
 from models.catalog import find
 from models.cohort import Cohort

@@ -8,7 +8,7 @@ import pytest
 from features.events import MICROSECONDS_PER_HOUR, Event, Events
 from features.feature import Aggregate, Aggregation, FeatureSet
 from features.kernel import compute
-from features.reader import Record, Stay
+from features.reading.reader import Record, Stay
 from features.refusals import Refusals
 from models import aki, sepsis
 from models.catalog import find

@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 from uuid import uuid4
 
-from features.blocks import SourceError
+from features.files.blocks import SourceError
+from features.reading.settle import Record
+from features.reading.versions import FhirVersion
 from features.refusals import Refusals
-from features.settle import Record
-from features.versions import FhirVersion
 from training.dataset import DatasetError, Progress
 from training.extract import manifest as manifests
 from training.extract.crews import Crew

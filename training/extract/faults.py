@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from features.sources import Broken
+from features.files.sources import Broken
 
 MOST_BROKEN = 20  # lines named in an error; the count is always whole
 

@@ -7,11 +7,11 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from features.blocks import Share, shares
-from features.compressed import SUFFIXES
-from features.interpreter import load_interpreter
-from features.sources import find_files
-from features.versions import FhirVersion
+from features.files.blocks import Share, shares
+from features.files.compressed import SUFFIXES
+from features.files.sources import find_files
+from features.reading.interpreter import load_interpreter
+from features.reading.versions import FhirVersion
 from training.dataset import DatasetError
 
 DEFAULT_MEMORY_BYTES = 2**30

@@ -7,10 +7,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from features.fhir import Meta
-from features.interpreter import Refused
+from features.reading.fhir import Meta
+from features.reading.interpreter import Refused
+from features.reading.statements import EMPTY, Confirmation, Instances, Referral, ReportTime, Rows, Statements, Stayed
 from features.refusals import Refusals
-from features.statements import EMPTY, Confirmation, Instances, Referral, ReportTime, Rows, Statements, Stayed
 from training.extract.spill import partition_of
 
 Item = TypeVar("Item")

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from features.blocks import Block, SourceError, first_line_of, read_blocks
-from features.fhir import Resource
-from features.interpreter import load_interpreter
-from features.reader import Reader
+from features.files.blocks import Block, SourceError, first_line_of, read_blocks
+from features.files.sources import read_singly
+from features.reading.fhir import Resource
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader
 from features.refusals import Refusal, Refusals
-from features.sources import read_singly
 from training.extract.faults import MOST_BROKEN, FileFaults
 from training.extract.job import Job, ReadTask
 from training.extract.portions import cut_by_patient

@@ -10,8 +10,8 @@ from itertools import chain
 
 import msgspec
 
-from features.references import type_and_id
-from features.statements import Codings, Statements
+from features.reading.references import type_and_id
+from features.reading.statements import Codings, Statements
 from training.extract.job import Job
 from training.extract.portions import ENCODER
 from training.extract.spill import partition_of, read_blob, read_index, references_name, write_blobs

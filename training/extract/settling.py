@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from features.interpreter import load_interpreter
+from features.reading.interpreter import load_interpreter
+from features.reading.settle import Record, settle
+from features.reading.statements import Stay
 from features.refusals import Refusal
-from features.settle import Record, settle
-from features.statements import Stay
 from features.times import LATEST
 from training.extract.job import Job
 from training.extract.portions import join

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from features import code as systems
-from features.concept import Concept
+from features.vocabulary import code as systems
+from features.vocabulary.concept import Concept
 
 BIRTH = "MEDS_BIRTH"
 GENDERS: Mapping[str, float] = MappingProxyType({"F": 0.0, "FEMALE": 0.0, "M": 1.0, "MALE": 1.0})

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features import fhir
-from features.definition import KINDS
 from features.events import Events
-from features.interpreter import Interpreter, Meaning, Refused
-from features.reader import BEFORE_ANY_BIRTH, Record
+from features.reading import fhir
+from features.reading.interpreter import Interpreter, Meaning, Refused
+from features.reading.reader import BEFORE_ANY_BIRTH, Record
 from features.refusals import Reason, Refusals
+from features.vocabulary.definition import KINDS
 from training.dataset import DatasetError, Progress
 from training.meds.codes import BIRTH, GENDER, GENDERS, parse_code
 

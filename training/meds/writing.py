@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.concept import Vocabulary
 from features.events import Events
+from features.vocabulary.concept import Vocabulary
 from training.meds.codes import meds_code
 
 MEDS_VERSION = "0.4"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from features.reader import Record
-from features.sources import ndjson_files
+from features.files.sources import ndjson_files
+from features.reading.reader import Record
 from training.dataset import Dataset, DatasetError, Progress, source_file
 from training.extract.crews import crew_for
 from training.extract.extraction import Options, extract_record

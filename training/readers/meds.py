@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from features.interpreter import load_interpreter
+from features.reading.interpreter import load_interpreter
 from training.dataset import Dataset, Progress, source_file
 from training.meds import read_meds
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.concept import load_vocabulary
 from features.events import MICROSECONDS_PER_HOUR, Events
-from features.reader import BEFORE_ANY_BIRTH, Record, Stay
+from features.reading.reader import BEFORE_ANY_BIRTH, Record, Stay
 from features.refusals import Reason, Refusals
-from features.units import UCUM, Conversion, load_converter
+from features.vocabulary.concept import load_vocabulary
+from features.vocabulary.units import UCUM, Conversion, load_converter
 from training.dataset import Dataset, DatasetError, Progress, source_file
 
 FILES = {"set_a.parquet": "development", "set_b_open.parquet": "external"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from features.units import UCUM
+from features.vocabulary.units import UCUM
 
 Resource = dict[str, Any]
 

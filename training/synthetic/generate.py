@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import msgspec
 import numpy as np
 
-from features.units import Converter, load_converter
+from features.vocabulary.units import Converter, load_converter
 from training.synthetic.blemishes import blemish, blemish_administrations, blemish_conditions
 from training.synthetic.course import draw_course
 from training.synthetic.hospitals import HOSPITALS, Hospital

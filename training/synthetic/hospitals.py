@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 
-from features.code import ATC_GERMAN, ATC_WHO, ICD_10_CM, ICD_10_GM, RXNORM, SNOMED_CT
+from features.vocabulary.code import ATC_GERMAN, ATC_WHO, ICD_10_CM, ICD_10_GM, RXNORM, SNOMED_CT
 
 SUNDAY = 6  # datetime.weekday
 CENTRAL_EUROPEAN_TIME, CENTRAL_EUROPEAN_SUMMER_TIME = timezone(timedelta(hours=1)), timezone(timedelta(hours=2))

@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from features.code import LOINC
-from features.concept import load_vocabulary
 from features.prefetch import prefetch_templates
-from features.units import UCUM
+from features.vocabulary.code import LOINC
+from features.vocabulary.concept import load_vocabulary
+from features.vocabulary.units import UCUM
 from models.catalog import find
 from training.synthetic.requests import sample_request
 from training.synthetic.search import PatientResources

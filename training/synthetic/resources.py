@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from features.code import ICD_10_CM, ICD_10_GM, LOINC, SNOMED_CT
-from features.concept import Code
 from features.prefetch import BLOOD_PRESSURE_PANELS
-from features.units import UCUM, Converter
+from features.vocabulary.code import ICD_10_CM, ICD_10_GM, LOINC, SNOMED_CT
+from features.vocabulary.concept import Code
+from features.vocabulary.units import UCUM, Converter
 from training.synthetic.course import Course, Exposure
 from training.synthetic.hospitals import Hospital, UnitStyle
 from training.synthetic.measurements import SIMULATED_UNITS, Measurement, diastolic_of

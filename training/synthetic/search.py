@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, cast
 import msgspec
 
 from features import times
-from features.references import patient_id, type_and_id
-from features.statuses import DIAGNOSTIC_REPORT
+from features.reading.references import patient_id, type_and_id
+from features.reading.statuses import DIAGNOSTIC_REPORT
 from training.synthetic.query import DATES, Held, Resource, Search, SearchError, dates_of, span_of
 
 BASE_URL = "https://fhir.example/r4"  # RFC 2606: no such host will ever answer

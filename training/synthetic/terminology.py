@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from features.code import ATC_GERMAN, ATC_WHO, ICD_10_CM, ICD_10_GM, LOINC, SNOMED_CT
-from features.concept import Code, Concept
 from features.refusals import Reason
-from features.units import UCUM, Converter
+from features.vocabulary.code import ATC_GERMAN, ATC_WHO, ICD_10_CM, ICD_10_GM, LOINC, SNOMED_CT
+from features.vocabulary.concept import Code, Concept
+from features.vocabulary.units import UCUM, Converter
 
 
 class TerminologyError(LookupError):

@@ -10,8 +10,8 @@ from features.client.bulk import export
 from features.client.manifest import ExportRequest
 from features.client.report import ExportReport
 from features.client.transport import Transport
+from features.files.sources import find_files, read_ndjson
 from features.refusals import Refusals
-from features.sources import find_files, read_ndjson
 from tests.features.client.fake_server import Asked, FakeServer, Reply, json
 
 KICK_OFF, STATUS = "/fhir/Patient/$export", "/fhir/jobs/1"

@@ -13,7 +13,7 @@ from features.client.manifest import ExportRequest
 from features.client.report import ExportReport
 from features.client.state import FINISHED_EXPORT
 from features.client.transport import Transport
-from features.sources import UNFINISHED_EXPORT, SourceError, find_files
+from features.files.sources import UNFINISHED_EXPORT, SourceError, find_files
 from tests.features.client.fake_server import FakeServer, Reply, Time, json
 from tests.features.client.hospital import GONE, KICK_OFF, OTHERS, PATIENTS, SAID, STATUS, manifest, run, whole
 

@@ -15,7 +15,7 @@ from features.client.bulk import ExportProgress
 from features.client.errors import ClientError, OtherOriginError, UnavailableError
 from features.client.transport import Transport
 from features.client.urls import origin_of
-from features.sources import SourceError, find_files
+from features.files.sources import SourceError, find_files
 from tests.features.client.fake_server import FakeServer, Reply, json
 from tests.features.client.hospital import (
     KICK_OFF,

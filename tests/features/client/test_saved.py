@@ -7,8 +7,8 @@ import pytest
 from features.client.errors import ClientError, ExportError, RefusedError, UnavailableError
 from features.client.saved import SaveProgress, SaveReport, Search, save_searches
 from features.client.transport import Transport
+from features.files.sources import SourceError, find_files, read_ndjson
 from features.refusals import Refusals
-from features.sources import SourceError, find_files, read_ndjson
 from tests.features.client.fake_server import FakeServer, Reply, json
 from tests.features.client.test_search import page
 

@@ -15,8 +15,8 @@ from features.client.errors import (
 from features.client.search import LONGEST_URL, search, split
 from features.client.transport import Transport
 from features.client.urls import query
+from features.files.sources import read_pages
 from features.refusals import Refusals
-from features.sources import read_pages
 from tests.features.client.fake_server import FakeServer, Reply, Time, json
 
 CANARY = "4711-anna-beispiel"

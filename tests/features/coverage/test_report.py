@@ -7,13 +7,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from features.concept import load_vocabulary
 from features.coverage import gather, seen
 from features.coverage.report import FEW, Report, schema
-from features.interpreter import load_interpreter
-from features.reader import Reader
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader
+from features.vocabulary.concept import load_vocabulary
 from tests.features.coverage.ward import LAB, concept, coverage, everybody, findings, gathered, local, ndjson, of
-from tests.features.resources import coded, observation, quantity, resource
+from tests.features.reading.resources import coded, observation, quantity, resource
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "inspect.schema.json"
 

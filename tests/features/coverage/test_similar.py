@@ -2,8 +2,8 @@
 
 import pytest
 
-from features.concept import load_vocabulary
 from features.coverage.similar import ENOUGH, Names, likeness
+from features.vocabulary.concept import load_vocabulary
 
 ALIKE = [
     ("creatinine", "Kreatinin i.S."),

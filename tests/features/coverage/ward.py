@@ -6,13 +6,13 @@ from datetime import date
 from typing import Any
 from zlib import crc32
 
-from features.concept import load_vocabulary
 from features.coverage.build import Subject, build_report
 from features.coverage.gather import PART_RESOURCES, Gatherer
 from features.coverage.report import ConceptCoverage, Finding, Report
-from features.decode import decode_lines
-from features.interpreter import load_interpreter
-from tests.features.resources import observation
+from features.reading.decode import decode_lines
+from features.reading.interpreter import load_interpreter
+from features.vocabulary.concept import load_vocabulary
+from tests.features.reading.resources import observation
 
 Json = dict[str, Any]
 LAB = "https://hospital.example/fhir/CodeSystem/laboratory"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from features.events import Events
-from features.interpreter import load_interpreter
-from features.reader import Reader, Record
-from features.sources import ndjson_files, read_ndjson
+from features.files.sources import ndjson_files, read_ndjson
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader, Record
 from training.extract.crews import Alone
 from training.extract.extraction import Options, extract, extract_record
 from training.extract.faults import Faults

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from features.interpreter import load_interpreter
+from features.reading.interpreter import load_interpreter
+from features.reading.statements import Stay
 from features.refusals import Reason
-from features.statements import Stay
 from tests.fhir_builders import NOW, at, gentamicin, observation, patient
 from tests.training.extract.sources import (
     SCARCE,

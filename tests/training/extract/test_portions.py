@@ -6,12 +6,12 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.interpreter import load_interpreter
-from features.reader import Reader, Record
+from features.files.sources import ndjson_files
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader, Record
+from features.reading.settle import settle
+from features.reading.statements import Statements
 from features.refusals import Refusals
-from features.settle import settle
-from features.sources import ndjson_files
-from features.statements import Statements
 from tests.training.extract.sources import assert_same_events
 from training.extract.portions import cut_by_patient, join
 from training.extract.settling import stay_order

@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.code import ATC_WHO
-from features.concept import load_vocabulary
 from features.events import MICROSECONDS_PER_HOUR, Event, Events
 from features.feature import Aggregate, Aggregation, FeatureSet
-from features.interpreter import load_interpreter
 from features.kernel import compute
-from features.reader import Record
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Record
 from features.refusals import Reason
 from features.times import LATEST
+from features.vocabulary.code import ATC_WHO
+from features.vocabulary.concept import load_vocabulary
 from training.dataset import DatasetError
 from training.meds import MedsCode, parse_code, read_meds, write_meds
 from training.meds.reading import is_meds

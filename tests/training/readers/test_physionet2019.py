@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from features.events import MICROSECONDS_PER_HOUR
-from features.reader import Record
+from features.reading.reader import Record
 from features.refusals import Reason
 from models import sepsis
 from training.dataset import DatasetError

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from features import fhir
-from features.decode import decode_resource
-from features.interpreter import load_interpreter
-from features.reader import Reader, Record
+from features.reading import fhir
+from features.reading.decode import decode_resource
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader, Record
 from training.synthetic import generate
 
 PATIENTS, SEED = 80, 11

@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from features.decode import decode_resource
-from features.interpreter import load_interpreter
-from features.reader import Reader
+from features.reading.decode import decode_resource
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader
 from features.refusals import Reason
 from training.synthetic import blemishes
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from features import times
-from features.reader import Record
+from features.reading.reader import Record
 from features.refusals import Reason
 from training.synthetic import generate
 from training.synthetic.generate import TYPES

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from features.concept import load_vocabulary
-from features.units import load_converter
+from features.vocabulary.concept import load_vocabulary
+from features.vocabulary.units import load_converter
 from training.synthetic.hospitals import HOSPITALS
 from training.synthetic.measurements import SIMULATED_UNITS
 from training.synthetic.resources import Recorder

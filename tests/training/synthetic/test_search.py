@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from features.concept import load_vocabulary
-from features.interpreter import load_interpreter
 from features.prefetch import prefetch_templates
-from features.reader import Reader
+from features.reading.interpreter import load_interpreter
+from features.reading.reader import Reader
+from features.vocabulary.concept import load_vocabulary
 from models.aki import SPEC
 from training.synthetic import PatientResources, SearchError, read_patients, sample_request
 from training.synthetic.search import BASE_URL

@@ -1,0 +1,1 @@
+"""Where resources stand: files, compressed or not, as blocks of whole lines."""

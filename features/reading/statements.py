@@ -1,0 +1,190 @@
+"""Statements: what resources say, before it is settled which of them still hold.
+
+A resource may be sent twice, corrected, or declared a mistake; a drug may be named by a reference that comes later.
+So reading and settling are two steps: statements are collected here, and `features.reading.settle` makes events of
+them, for one patient at a hook call and for the patients of one partition of a hospital.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.reading.fhir import RESOURCES, Meta
+from features.reading.interpreter import Refused
+from features.refusals import Refusals
+
+TYPES: tuple[str, ...] = tuple(sorted(struct.__name__ for struct in RESOURCES))
+TYPE_NUMBERS = {name: number for number, name in enumerate(TYPES)}
+
+
+Codings = frozenset[tuple[str, str]]
+"""Pairs of system and code."""
+
+
+class When(NamedTuple):
+    """When something was measured or began, and when it could first be seen; UTC microseconds."""
+
+    time: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """An encounter: whose, of which class and level, and from when to when.
+
+    Attributes:
+        patient: id.
+        encounter_class: v3 ActCode, such as IMP.
+        start: UTC microseconds.
+        end: None while it goes on.
+        level: facility, department or ward.
+    """
+
+    patient: str
+    encounter_class: str | None
+    start: int
+    end: int | None
+    level: str = "facility"
+
+
+class Row(NamedTuple):
+    """One thing that a resource says of one concept: an event if it counts, else the mark of one that has its say."""
+
+    instance: int
+    concept: int
+    time: int
+    known: int
+    until: int
+    value: float
+    counts: bool
+
+
+class Stayed(NamedTuple):
+    """A stay as one Encounter tells it."""
+
+    instance: int
+    stay: Stay
+
+
+class Referral(NamedTuple):
+    """What a resource says of whatever concepts the resource names that it refers to.
+
+    `held` is None where it would not count; it then still replaces an earlier version of itself.
+    """
+
+    instance: int
+    reference: str
+    held: tuple[int, int, int] | Refused  # time, known, until
+
+
+class Confirmation(NamedTuple):
+    """A row that counts only if its specimen is of a kind: one of the codings of that Specimen is the one demanded."""
+
+    row: int
+    reference: str | None
+    demanded: tuple[str, str]
+    contained: Codings | None
+
+
+class ReportTime(NamedTuple):
+    """The times that a DiagnosticReport has for one of its results; None where it has none."""
+
+    patient: int
+    reference: str
+    time: int | None
+    known: int | None
+
+
+class Rows(NamedTuple):
+    """Columns of statements; `instance` says which resource each is of."""
+
+    instance: NDArray[np.int64]
+    concept: NDArray[np.int32]
+    time: NDArray[np.int64]
+    known: NDArray[np.int64]
+    until: NDArray[np.int64]
+    value: NDArray[np.float64]
+    counts: NDArray[np.bool_]
+    timeless: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "Rows":
+        """The columns of single rows."""
+        instance, concept, time, known, until, value, counts = zip(*rows, strict=True)
+        return cls(
+            np.array(instance, np.int64),
+            np.array(concept, np.int32),
+            np.array(time, np.int64),
+            np.array(known, np.int64),
+            np.array(until, np.int64),
+            np.array(value, np.float64),
+            np.array(counts, np.bool_),
+            np.zeros(len(rows), np.bool_),
+        )
+
+    def only(self, holds: NDArray[np.bool_]) -> "Rows":
+        """The rows for which something holds."""
+        return Rows(*(column[holds] for column in self))  # type: ignore[arg-type]  # each column keeps its type
+
+    @classmethod
+    def join(cls, parts: Sequence["Rows"]) -> "Rows":
+        """The rows of several one behind the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(*(np.concatenate(columns) for columns in zip(EMPTY, *parts, strict=True)))
+
+
+EMPTY = Rows(
+    np.empty(0, np.int64),
+    np.empty(0, np.int32),
+    np.empty(0, np.int64),
+    np.empty(0, np.int64),
+    np.empty(0, np.int64),
+    np.empty(0, np.float64),
+    np.empty(0, np.bool_),
+    np.empty(0, np.bool_),
+)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Instances:
+    """The resources that have a say, one entry each in every list."""
+
+    patient: list[int] = field(default_factory=list)
+    type: list[int] = field(default_factory=list)
+    id: list[str | None] = field(default_factory=list)
+    identifier: list[str | None] = field(default_factory=list)
+    meta: list[Meta | None] = field(default_factory=list)
+    rank: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.patient)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Statements:
+    """All that was read, not yet settled.
+
+    Attributes:
+        patients: ids, in the order in which they were first seen.
+        concepts: ids of the vocabulary, in its order; rows index it.
+        directory: by reference, the concepts (index, ordinal) that a Medication or Location names, and the codings of
+            a Specimen.
+    """
+
+    patients: list[str]
+    concepts: tuple[str, ...]
+    instances: Instances
+    refusals: Refusals
+    parts: list[Rows] = field(default_factory=list)
+    stays: list[Stayed] = field(default_factory=list)
+    medications: list[Referral] = field(default_factory=list)
+    locations: list[Referral] = field(default_factory=list)
+    confirmations: list[Confirmation] = field(default_factory=list)
+    reports: list[ReportTime] = field(default_factory=list)
+    directory: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    specimens: dict[str, Codings] = field(default_factory=dict)
+    resources: int = 0
