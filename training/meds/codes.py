@@ -1,4 +1,7 @@
-"""MEDS codes: `VOCABULARY/CODE`, as OMOP names vocabularies; some data sets write `//`, and a unit behind it."""
+"""MEDS codes: `VOCABULARY/CODE`, as OMOP names vocabularies; some data sets write `//`, and a unit behind it.
+
+A code of a system that OMOP has no name for, such as a hospital's own, is written as FHIR's searches do: `system|code`.
+"""
 
 import re
 from collections.abc import Mapping
@@ -45,11 +48,14 @@ class MedsCode(NamedTuple):
 
 def parse_code(text: str) -> MedsCode | None:
     """The system, code and unit of a MEDS code; None where its vocabulary is not known here."""
+    system, bar, code = text.partition("|")
+    if bar:
+        return MedsCode(system, code, None)
     found = _CODE.fullmatch(text)
     if found is None:
         return None
-    system = _SYSTEMS.get(found["vocabulary"].upper())
-    return None if system is None else MedsCode(system, found["code"], found["unit"])
+    known = _SYSTEMS.get(found["vocabulary"].upper())
+    return None if known is None else MedsCode(known, found["code"], found["unit"])
 
 
 def meds_code(concept: Concept, value: float) -> str:
@@ -64,4 +70,5 @@ def meds_code(concept: Concept, value: float) -> str:
     if concept.id == "sex":
         return GENDER_CODES[value]
     own = concept.codes[0 if concept.kind == "observation" else int(value) - 1]
-    return f"{_NAMES.get(own.system, own.system.rstrip('/').rpartition('/')[2])}/{own.code}"
+    name = _NAMES.get(own.system)
+    return f"{own.system}|{own.code}" if name is None else f"{name}/{own.code}"

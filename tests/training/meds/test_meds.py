@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from bedside.cli import app
 from features.events import MICROSECONDS_PER_HOUR, Event, Events
 from features.feature import Aggregate, Aggregation, FeatureSet
 from features.kernel import compute
@@ -23,6 +25,8 @@ from training.dataset import DatasetError
 from training.meds import MedsCode, parse_code, read_meds, write_meds
 from training.meds.reading import is_meds
 from training.readers import read_dataset
+from training.store import read_events
+from training.synthetic import generate
 
 NOON = 1_795_521_600_000_000
 NSAID_CODES = load_vocabulary().concept("nephrotoxic_nsaid").codes
@@ -132,6 +136,9 @@ def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path) -> None:
         pytest.param("LOINC/2160-0", MedsCode("http://loinc.org", "2160-0", None), id="as OMOP names it"),
         pytest.param("LOINC//2160-0//mg/dL", MedsCode("http://loinc.org", "2160-0", "mg/dL"), id="with a unit"),
         pytest.param("loinc/2160-0", MedsCode("http://loinc.org", "2160-0", None), id="in small letters"),
+        pytest.param(
+            "https://lab.example|KREA", MedsCode("https://lab.example", "KREA", None), id="as FHIR's searches"
+        ),
         pytest.param("LAB//50912//mg/dL", None, id="a vocabulary of its own"),
         pytest.param("MEDS_BIRTH", None, id="no vocabulary"),
     ],
@@ -218,3 +225,22 @@ def test_a_meds_folder_can_be_trained_on(tmp_path: Path) -> None:
     assert dataset.name == "MEDS meds"
     assert len(dataset.record.events) == len(EVENTS)
     assert [file.name for file in dataset.files] == ["0.parquet"]
+
+
+def test_extracted_events_become_a_meds_folder_by_one_command(tmp_path: Path) -> None:
+    """FHIR to events to MEDS and back; what cannot be done is said in a sentence."""
+    generate(tmp_path / "fhir", patients=5, seed=2)
+    run = CliRunner()
+    assert (
+        run.invoke(app, ["extract", str(tmp_path / "fhir"), str(tmp_path / "events"), "--workers", "1"]).exit_code == 0
+    )
+    result = run.invoke(app, ["meds", str(tmp_path / "events"), str(tmp_path / "meds")])
+    assert result.exit_code == 0, result.output
+    assert "5 subjects" in result.output
+    written, again = read_events(tmp_path / "events"), read(tmp_path / "meds").events
+    assert written.patients == again.patients
+    assert written.concepts == again.concepts
+    np.testing.assert_array_equal(written.time[written.value > 1], again.time[again.value > 1])
+    refused = run.invoke(app, ["meds", str(tmp_path / "fhir"), str(tmp_path / "other")])
+    assert refused.exit_code == 1
+    assert not (tmp_path / "other").exists()
