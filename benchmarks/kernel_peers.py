@@ -21,13 +21,13 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks import peers_duckdb, peers_polars
 from benchmarks.kernel import sixty
+from benchmarks.peers import Ask, Data
 from features.events import MICROSECONDS_PER_HOUR, Events
 from features.kernel import Kernel
 
@@ -38,20 +38,6 @@ STAY_MINUTES = 72 * 60
 NOON = 1_795_521_600_000_000  # 2026-11-24T12:00:00Z
 MINUTE = MICROSECONDS_PER_HOUR // 60
 FINGERPRINT = hashlib.sha256
-
-
-class Data(NamedTuple):
-    """Events, sorted by (concept, patient, time), and index times in any order."""
-
-    concept: NDArray[np.int32]
-    patient: NDArray[np.int32]
-    time: NDArray[np.int64]
-    value: NDArray[np.float64]
-    index_patient: NDArray[np.int64]
-    index_time: NDArray[np.int64]
-
-
-Ask = Callable[[], NDArray[np.float32]]
 
 
 def made(rows: int) -> Data:

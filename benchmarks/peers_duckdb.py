@@ -1,19 +1,13 @@
 """What benchmarks.kernel_peers asks for, in duckdb."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.kernel import LOOKBACK_HOURS, MEASURED_CONCEPTS
+from benchmarks.peers import Ask, Data
 
-if TYPE_CHECKING:
-    from benchmarks.kernel_peers import Data
-
-Ask = Callable[[], NDArray[np.float32]]
 NUMBERS = {
     "last": "arg_max(value, e.time)",
     "min": "min(value)",
@@ -25,7 +19,7 @@ NAMES = [f"{name}_{concept}" for concept in range(MEASURED_CONCEPTS) for name in
 IN_WINDOW = f"e.patient = i.patient AND e.time <= i.time AND e.time > i.time - INTERVAL {LOOKBACK_HOURS} HOUR"
 
 
-def _connect(data: "Data", threads: int) -> duckdb.DuckDBPyConnection:
+def _connect(data: Data, threads: int) -> duckdb.DuckDBPyConnection:
     """Tables of duckdb's own, in memory."""
     connection = duckdb.connect()
     connection.execute(f"SET threads = {threads}; SET enable_progress_bar = false")
@@ -48,7 +42,7 @@ def _matrix(connection: duckdb.DuckDBPyConnection, query: str) -> NDArray[np.flo
     return matrix
 
 
-def ask_joins(data: "Data", threads: int) -> Ask:
+def ask_joins(data: Data, threads: int) -> Ask:
     """A concept at a time: join on the patient and the window, group by index time; then all side by side."""
     connection = _connect(data, threads)
 
@@ -74,7 +68,7 @@ def _wide() -> str:
     )
 
 
-def ask_one_join(data: "Data", threads: int) -> Ask:
+def ask_one_join(data: Data, threads: int) -> Ask:
     """All concepts at once, grouped by index time and concept, then pivoted."""
     connection = _connect(data, threads)
     numbers = ", ".join(f"{formula} AS {name}" for name, formula in NUMBERS.items())
@@ -88,7 +82,7 @@ def ask_one_join(data: "Data", threads: int) -> Ask:
     return lambda: _matrix(connection, query)
 
 
-def ask_windows(data: "Data", threads: int) -> Ask:
+def ask_windows(data: Data, threads: int) -> Ask:
     """Index times among the events as rows without a value, and window functions over a range of time."""
     connection = _connect(data, threads)
     query = f"""

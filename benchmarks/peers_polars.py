@@ -1,18 +1,12 @@
 """What benchmarks.kernel_peers asks for, in polars."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from benchmarks.kernel import AGGREGATIONS, LOOKBACK_HOURS, MEASURED_CONCEPTS
+from benchmarks.peers import Ask, Data
 
-if TYPE_CHECKING:
-    from benchmarks.kernel_peers import Data
-
-Ask = Callable[[], NDArray[np.float32]]
 VALUE = pl.col("value")
 LOOKBACK = pl.duration(hours=LOOKBACK_HOURS)
 IN_WINDOW = (pl.col("measured") <= pl.col("time")) & (pl.col("measured") > pl.col("time") - LOOKBACK)
@@ -25,7 +19,7 @@ AGGREGATES = (
 )
 
 
-def _frames(data: "Data") -> tuple[pl.DataFrame, pl.DataFrame]:
+def _frames(data: Data) -> tuple[pl.DataFrame, pl.DataFrame]:
     columns = {"concept": data.concept, "patient": data.patient, "time": data.time, "value": data.value}
     index = {
         "row": np.arange(len(data.index_time)),
@@ -41,7 +35,7 @@ def _matrix(frame: pl.DataFrame) -> NDArray[np.float32]:
     return frame.with_columns(counts).cast(pl.Float32).fill_null(float("nan")).to_numpy()
 
 
-def ask_joins(data: "Data", _threads: int) -> Ask:
+def ask_joins(data: Data, _threads: int) -> Ask:
     """A concept at a time: join on the patient, keep what lies in the window, group by index time; streaming."""
     events, index = _frames(data)
     rows = index.lazy().select("row")
@@ -55,7 +49,7 @@ def ask_joins(data: "Data", _threads: int) -> Ask:
     return lambda: _matrix(pl.concat([of_concept(concept) for concept in range(MEASURED_CONCEPTS)], how="horizontal"))
 
 
-def ask_one_join(data: "Data", _threads: int) -> Ask:
+def ask_one_join(data: Data, _threads: int) -> Ask:
     """All concepts at once, grouped by index time and concept, then pivoted."""
     events, index = _frames(data)
 
@@ -70,7 +64,7 @@ def ask_one_join(data: "Data", _threads: int) -> Ask:
     return ask
 
 
-def ask_rolling(data: "Data", _threads: int) -> Ask:
+def ask_rolling(data: Data, _threads: int) -> Ask:
     """Index times merged among the events as rows without a value, and rolling aggregates by time.
 
     Patients stand a year apart on one axis of time, so that one rolling pass serves them all: `over` each patient

@@ -7,7 +7,7 @@ from typing import Self
 from distributed import Client, as_completed
 from distributed.scheduler import KilledWorker
 
-from training.extract.crews import CrewError, Result, Task
+from training.extract.crew import CrewError, Result, Task
 
 SECONDS_TO_CONNECT = 30
 RETRIES = 2  # of a task that raised; those of lost workers are done again by Dask itself

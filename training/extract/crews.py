@@ -7,44 +7,11 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Self
 
-from training.dataset import DatasetError
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+from training.extract.crew import Crew, CrewError, Result, Task
 
 ATTEMPTS = 3  # a process that the system ends, mostly for want of memory, is replaced so often
-
-
-class CrewError(DatasetError):
-    """The tasks cannot be done; the message says what to do."""
-
-
-class Crew(Protocol):
-    """Does tasks; used as a context.
-
-    Attributes:
-        workers: how many tasks are done at once.
-        is_here: whether tasks are done in this very process.
-    """
-
-    workers: int
-    is_here: bool
-
-    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-        """The result of each task, in the order in which they are done.
-
-        Raises:
-            CrewError: workers were lost too often, or cannot be reached.
-        """
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 class Alone:

@@ -16,7 +16,7 @@ from features.reading.versions import FhirVersion
 from features.refusals import Refusals
 from training.dataset import DatasetError, Progress
 from training.extract import manifest as manifests
-from training.extract.crews import Crew
+from training.extract.crew import Crew
 from training.extract.faults import Faults
 from training.extract.job import (
     DEFAULT_MEMORY_BYTES,

@@ -14,7 +14,8 @@ import pytest
 from tests.training.extract.sources import SCARCE, contents, extracted, no_progress
 from training.dataset import DatasetError
 from training.extract import job
-from training.extract.crews import CrewError, crew_for
+from training.extract.crew import CrewError
+from training.extract.crews import crew_for
 from training.extract.extraction import READING, Options, extract
 
 distributed = pytest.importorskip("distributed", reason="Dask, the extra `cluster`, is not installed")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from training.extract.crews import ATTEMPTS, Alone, Crew, CrewError, Processes, cores, crew_for
+from training.extract.crew import Crew, CrewError
+from training.extract.crews import ATTEMPTS, Alone, Processes, cores, crew_for
 
 
 def square(number: int) -> int:
