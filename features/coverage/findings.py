@@ -116,7 +116,8 @@ def _not_found(concept: told.ConceptCoverage) -> str:
     if concept.codes:
         return "its codes are there, but nothing could be used."
     alike = len(concept.candidates) + concept.candidates_withheld
-    return f"not found{f'; {alike} codes are alike by name' if alike else ''}."
+    named = "1 code is" if alike == 1 else f"{alike} codes are"
+    return f"not found{f'; {named} alike by name' if alike else ''}."
 
 
 def _severity(count: int, total: int) -> told.Severity | None:
