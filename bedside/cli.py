@@ -129,12 +129,16 @@ def extract(
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.", min=1)] = None,
     memory: Annotated[str, typer.Option(help="What one process may take: 512M, 4G.")] = "1G",
     scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler instead: tcp://head:8786.")] = None,
-    fhir_version: Annotated[str, typer.Option(help="Of the source: R4, R4B or R5.")] = "R4",
+    fhir_version: Annotated[
+        str | None, typer.Option(help="R4, R4B or R5; default: as its server said when it was downloaded, else R4.")
+    ] = None,
 ) -> None:
     """Read FHIR into events, a folder of Parquet by patient, and tell what was refused."""
     from bedside.terminal import steps
 
     _require_training()
+    from features.files.provenance import noted_version
+    from features.files.sources import SourceError
     from features.reading.versions import FhirVersionError
     from features.reading.versions import fhir_version as version_of
     from training.dataset import DatasetError
@@ -146,14 +150,15 @@ def extract(
 
     console = Console()
     try:
-        options = extraction.Options(version=version_of(fhir_version), memory_bytes=memory_bytes(memory))
+        version = noted_version(source) or "R4" if fhir_version is None else version_of(fhir_version)
+        options = extraction.Options(version=version, memory_bytes=memory_bytes(memory))
         with crew_for(workers, scheduler) as crew, steps(console, in_bytes={extraction.READING}) as progress:
             written = extraction.extract(
                 source, target, crew=crew, options=options, keep_going=keep_going, progress=progress
             )
     except extraction.FaultsError as error:
         _fail(f"{error} Nothing was written; --keep-going writes the rest.")
-    except (DatasetError, FhirVersionError) as error:
+    except (DatasetError, FhirVersionError, SourceError) as error:
         _fail(error)
     for refused in read_refusals(target):
         parts = (refused.reason, refused.concept or "", refused.detail or "")

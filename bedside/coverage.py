@@ -17,6 +17,7 @@ from features.coverage.build import Subject, build_report
 from features.coverage.gather import Gatherer
 from features.coverage.report import Report
 from features.feature import FeatureSet
+from features.files.provenance import noted_version
 from features.files.sources import SourceError, find_files
 from features.reading.interpreter import Interpreter
 from features.reading.versions import FhirVersion, FhirVersionError, fhir_version
@@ -40,7 +41,7 @@ class Inspection:
     Attributes:
         source: a path, or the base URL of a FHIR server.
         model: whose concepts to look for; None: all.
-        version: of FHIR; None: what the server says, R4 for files.
+        version: of FHIR; None: what the server says, or said when the folder was downloaded; else R4.
         patients: of how many a server is asked; None: of all.
         access: to the server.
         exact: whether small counts and rare codes are told.
@@ -70,7 +71,7 @@ def inspect(wanted: Inspection, progress: Progress) -> Report:
     features = None if wanted.model is None else find(wanted.model).spec.features
     if wanted.is_server:
         return _inspect_server(wanted, features, progress)
-    gatherer = _gatherer(features, wanted.version or "R4")
+    gatherer = _gatherer(features, wanted.version or noted_version(Path(wanted.source)) or "R4")
     found = find_files(Path(wanted.source))
     read_files(gatherer, found, progress)
     ignored = [f"{one.name}: {one.why}" for one in found.ignored]

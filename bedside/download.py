@@ -9,7 +9,9 @@ from bedside.coverage_source import Access, connected
 from features.client.bulk import ExportProgress
 from features.client.manifest import ExportRequest
 from features.client.report import ExportReport
+from features.files.provenance import note_version
 from features.reading.fhir import RESOURCES
+from features.reading.versions import fhir_version
 
 Progress = Callable[[str, int, int], None]
 WAITING, DOWNLOADING = "the server prepares the export", "files downloaded"
@@ -41,6 +43,7 @@ def download(wanted: Download, access: Access, progress: Progress) -> tuple[Expo
 
     Raises:
         ClientError, UrlError, KeyFileError: see `features.client`.
+        FhirVersionError: the server speaks none that is read.
         ValueError: what is asked for is no export.
     """
     request = ExportRequest(
@@ -59,5 +62,7 @@ def download(wanted: Download, access: Access, progress: Progress) -> tuple[Expo
 
     with connected(wanted.url, access) as server:
         version = server.fhir_version()
+        fhir_version(version)  # one that is not read need not be downloaded
         report = server.export(request, wanted.folder, file_servers=wanted.file_servers, on_progress=tell)
+    note_version(wanted.folder, version)
     return report, version

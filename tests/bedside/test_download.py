@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bedside.cli import app
+from features.files.provenance import noted_version
 from tests.features.client.fake_server import FakeServer, fake_server, json
 from tests.features.client.hospital import KICK_OFF, stage, whole
 
@@ -66,3 +67,20 @@ def test_a_server_without_bulk_export_is_named(tmp_path: Path) -> None:
         code, said = run(server.base, str(tmp_path / "export"))
     assert code == 1
     assert "/metadata" in said
+
+
+def test_the_folder_knows_the_version_of_its_server(hospital: FakeServer, tmp_path: Path) -> None:
+    """So that `bedside extract` and `bedside inspect` need not be told, and never guess."""
+    hospital.on("/fhir/metadata", json({"resourceType": "CapabilityStatement", "fhirVersion": "5.0.0"}))
+    run(hospital.base, str(tmp_path / "export"))
+    assert noted_version(tmp_path / "export") == "R5"
+
+
+def test_a_server_of_another_version_is_refused_before_anything_is_fetched(
+    hospital: FakeServer, tmp_path: Path
+) -> None:
+    hospital.on("/fhir/metadata", json({"resourceType": "CapabilityStatement", "fhirVersion": "3.0.2"}))
+    code, said = run(hospital.base, str(tmp_path / "export"))
+    assert code == 1
+    assert "Expected FHIR R4 (4.0), R4B (4.3) or R5 (5.0), got '3.0.2'" in said
+    assert hospital.at(KICK_OFF) == []
