@@ -5,10 +5,12 @@ from enum import Enum, auto
 
 import msgspec
 
+from features.reading.bundles import has_local_references, with_references
 from features.reading.decode import UNREADABLE, resource_type_of
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LINE_SUFFIXES = (".ndjson", ".jsonl")
+BUNDLE_DEPTH = 2  # a Bundle in a Bundle is the answer to a batch of searches; one deeper is none that FHIR knows
 
 
 class Form(Enum):
@@ -87,9 +89,9 @@ def _elements(document: bytes) -> tuple[msgspec.Raw | bytes, ...]:
         return (document,)
 
 
-def _unbundled(value: bytes) -> Iterator[bytes]:
+def _unbundled(value: bytes, *, depth: int = BUNDLE_DEPTH) -> Iterator[bytes]:
     """The resources of a Bundle, or the value itself; an entry without a resource is given as it is."""
-    if not _is_bundle(value):
+    if not depth or not _is_bundle(value):
         yield value
         return
     try:
@@ -97,11 +99,13 @@ def _unbundled(value: bytes) -> Iterator[bytes]:
     except _NOT_JSON:  # its entries are no list
         yield value
         return
-    for entry in entries:
+    for entry in with_references(entries) if has_local_references(value) else entries:
         try:
-            yield bytes(_ENTRY.decode(entry).resource)
+            resource = bytes(_ENTRY.decode(entry).resource)
         except _NOT_JSON:
             yield bytes(entry)
+        else:
+            yield from _unbundled(resource, depth=depth - 1)
 
 
 def _is_bundle(value: bytes) -> bool:

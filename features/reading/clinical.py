@@ -13,6 +13,8 @@ from features.reading.versions import FhirVersion
 from features.refusals import Reason
 
 NO_DRUG = Refused(Reason.REFERENCE_UNRESOLVED, "Medication")
+GERMAN_CERTAINTY = "http://fhir.de/StructureDefinition/icd-10-gm-diagnosesicherheit"
+STATE_AFTER = "Z"
 
 
 class Held(NamedTuple):
@@ -28,15 +30,38 @@ def condition(resource: fhir.Condition) -> Held | Refused:
     One that is no longer active, though nobody noted since when, counts as a point: it is in the history, but holds
     at no later time.
     """
+    certainty = _german_certainty(resource.code)
+    if not statuses.GERMAN_CERTAINTY.get(certainty or "", True):
+        return Refused(Reason.STATUS, f"Diagnosesicherheit {certainty}")
     for coding in (resource.verificationStatus or fhir.CodeableConcept()).coding:
         if not statuses.CONDITION_VERIFICATION.get(coding.code or "", True):
             return Refused(Reason.STATUS, coding.code)
     onset = resource.onsetDateTime or _start(resource.onsetPeriod)
-    when = at_latest(onset, resource.recordedDate)
     abated = resource.abatementDateTime or _end(resource.abatementPeriod) or _start(resource.abatementPeriod)
+    when = at_latest(onset, resource.recordedDate, ended=abated)
     clinical = (resource.clinicalStatus or fhir.CodeableConcept()).coding
     holds = all(statuses.CONDITION_ACTIVE.get(coding.code or "", True) for coding in clinical)
+    holds = holds and certainty != STATE_AFTER and not _abated_untimed(resource)
     return _held(when, abated, open_end=holds)
+
+
+def _german_certainty(code: msgspec.Raw) -> str | None:
+    """The mark of certainty on an ICD-10-GM code, in capitals; an exclusion where several marks disagree."""
+    if b"diagnosesicherheit" not in bytes(code):  # as nearly always; the whole URL may be written with `\/`
+        return None
+    found = decode_part(code, fhir.ExtendedConcept) or fhir.ExtendedConcept()
+    marks = {
+        (one.valueCoding.code or "").strip().upper()
+        for coding in found.coding
+        for one in coding.extension
+        if one.url == GERMAN_CERTAINTY and one.valueCoding is not None
+    }
+    return next((mark for mark in ("A", "V", "G", STATE_AFTER) if mark in marks), None)
+
+
+def _abated_untimed(resource: fhir.Condition) -> bool:
+    """Whether it abated at a time that is no date: at an age, or as a text says."""
+    return any(told is not None for told in (resource.abatementAge, resource.abatementRange, resource.abatementString))
 
 
 def procedure(resource: fhir.Procedure, version: FhirVersion) -> Held | Refused:
@@ -51,7 +76,8 @@ def procedure(resource: fhir.Procedure, version: FhirVersion) -> Held | Refused:
         return _other_version("Procedure", version)
     if not statuses.PROCEDURE.get(resource.status or "", False):
         return _status(resource)
-    return _held(at_latest(moment or _start(period)), _end(period), open_end=resource.status in statuses.OPEN)
+    when = at_latest(moment or _start(period), ended=_end(period))
+    return _held(when, _end(period), open_end=resource.status in statuses.OPEN)
 
 
 def service_request(resource: fhir.ServiceRequest, *, draft: bool = False) -> Held | Refused:
@@ -72,7 +98,7 @@ def medication_request(resource: fhir.MedicationRequest, *, draft: bool = False)
     end = _end(resource.dispenseRequest.validityPeriod)
     if end is None and bounded and len(bounded) == len(ends):  # one dosage without an end goes on
         end = max(bounded)
-    return _held(at_latest(resource.authoredOn), end, open_end=resource.status in statuses.OPEN)
+    return _held(at_latest(resource.authoredOn, ended=end), end, open_end=resource.status in statuses.OPEN)
 
 
 def medication_administration(resource: fhir.MedicationAdministration, version: FhirVersion) -> Held | Refused:
@@ -87,7 +113,8 @@ def medication_administration(resource: fhir.MedicationAdministration, version: 
         return _other_version("MedicationAdministration", version)
     if not statuses.MEDICATION_ADMINISTRATION.get(resource.status or "", False):
         return _status(resource)
-    return _held(at_latest(moment or _start(period)), _end(period), open_end=resource.status in statuses.OPEN)
+    when = at_latest(moment or _start(period), ended=_end(period))
+    return _held(when, _end(period), open_end=resource.status in statuses.OPEN)
 
 
 def medication_statement(resource: fhir.MedicationStatement) -> Held | Refused:
@@ -98,7 +125,7 @@ def medication_statement(resource: fhir.MedicationStatement) -> Held | Refused:
     if any((coding.code or "").startswith("not-taking") for coding in adherence):  # R5 medication-statement-adherence
         return Refused(Reason.STATUS, "not-taking")
     period = resource.effectivePeriod
-    when = at_latest(resource.effectiveDateTime or _start(period), resource.dateAsserted)
+    when = at_latest(resource.effectiveDateTime or _start(period), resource.dateAsserted, ended=_end(period))
     return _held(when, _end(period), open_end=period is not None and resource.status in statuses.OPEN)
 
 

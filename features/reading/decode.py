@@ -1,10 +1,12 @@
 """Decoding: bytes become the typed structs of `features.reading.fhir`; what cannot be decoded is counted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TypeVar
 
 import msgspec
 
+from features.reading.bundles import has_local_references, with_references
 from features.reading.fhir import KNOWN_TYPES, Resource
 from features.refusals import Reason, Refusal, Refusals
 
@@ -89,11 +91,15 @@ def decode_searchset(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[R
     """Decode the entries of a FHIR Bundle, or a single resource.
 
     The fast way decodes all entries at once. Only if one of them is of another type or malformed are they
-    decoded one by one, so that one bad entry costs itself and not its neighbours.
+    decoded one by one, so that one bad entry costs itself and not its neighbours. A Bundle within a Bundle, as a server
+    answers a batch of searches, is opened; one within that is not, and is counted.
 
     Raises:
         RecursionError: it nests deeper than can be decoded.
     """
+    if has_local_references(raw):
+        yield from _decode_one_by_one(raw, refusals)
+        return
     try:
         found: Resource | _Searchset = _RESOURCE_OR_SEARCHSET.decode(raw)
     except UNREADABLE:
@@ -125,11 +131,20 @@ def resource_type_of(raw: bytes | msgspec.Raw) -> str | None:
 
 
 def _decode_one_by_one(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[Resource]:
-    is_bundle = resource_type_of(raw) == "Bundle"
-    for resource in _raw_entries(raw, refusals) if is_bundle else (raw,):
+    if resource_type_of(raw) != "Bundle":
+        resources: Iterable[bytes | msgspec.Raw] = (raw,)
+    else:
+        resources = chain.from_iterable(_opened(resource, refusals) for resource in _raw_entries(raw, refusals))
+    for resource in resources:
         decoded = decode_resource(resource, refusals)
         if decoded is not None:
             yield decoded
+
+
+def _opened(resource: msgspec.Raw, refusals: Refusals) -> Iterable[msgspec.Raw]:
+    """The entries of a Bundle within a Bundle; any other resource itself."""
+    is_bundle = b'"Bundle"' in bytes(resource) and resource_type_of(resource) == "Bundle"
+    return _raw_entries(resource, refusals) if is_bundle else (resource,)
 
 
 def _raw_entries(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[msgspec.Raw]:
@@ -138,7 +153,7 @@ def _raw_entries(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[msgsp
     except UNREADABLE as error:
         refusals.add(Reason.MALFORMED, detail=where(error, "Bundle"))
         return
-    for entry in entries:
+    for entry in with_references(entries) if has_local_references(raw) else entries:
         try:
             yield _RAW_ENTRY.decode(entry).resource
         except UNREADABLE:

@@ -28,6 +28,25 @@ class Coding(_Fields, frozen=True, gc=False):
     display: str | None = None
 
 
+class CodedExtension(_Fields, frozen=True, gc=False):
+    """An extension whose value is a Coding; of any other, only its url."""
+
+    url: str | None = None
+    valueCoding: Coding | None = None  # noqa: N815
+
+
+class ExtendedCoding(_Fields, frozen=True, gc=False):
+    """A coding, for the extensions that it carries alone."""
+
+    extension: tuple[CodedExtension, ...] = ()
+
+
+class ExtendedConcept(_Fields, frozen=True, gc=False):
+    """A CodeableConcept, for the extensions of its codings alone."""
+
+    coding: tuple[ExtendedCoding, ...] = ()
+
+
 class CodeableConcept(_Fields, frozen=True, gc=False):
     """One meaning in several codings."""
 
@@ -209,6 +228,9 @@ class Condition(_Resource, frozen=True, gc=False, tag="Condition"):
     onsetPeriod: Period | None = None  # noqa: N815
     abatementDateTime: str | None = None  # noqa: N815
     abatementPeriod: Period | None = None  # noqa: N815
+    abatementAge: Quantity | None = None  # noqa: N815
+    abatementRange: Range | None = None  # noqa: N815
+    abatementString: str | None = None  # noqa: N815
     recordedDate: str | None = None  # noqa: N815
 
 

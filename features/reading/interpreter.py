@@ -17,7 +17,7 @@ from features.refusals import Reason
 from features.vocabulary.code import Demands
 from features.vocabulary.concept import Concept, Kind
 from features.vocabulary.matching import Matcher
-from features.vocabulary.units import UCUM, Conversion, Converter, load_converter
+from features.vocabulary.units import Conversion, Converter, is_ucum, load_converter
 
 LONGEST_UNIT = 32  # characters; UCUM's longest in use are shorter
 MOST_WORDINGS = 32_768  # per table; a large hospital has some thousands
@@ -212,7 +212,7 @@ def convert(concept: Concept, conversion: Conversion, number: float) -> float | 
 
 def unit_word(unit: str | None, system: str | None, code: str | None) -> str | None:
     """The unit as it was sent, cut short: a report must name it, and it is no place for a story."""
-    word = code if system == UCUM and code is not None else unit
+    word = code if is_ucum(system) and code is not None else unit
     return None if word is None else "".join(c for c in word if c.isprintable())[:LONGEST_UNIT]
 
 

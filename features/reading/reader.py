@@ -24,6 +24,8 @@ __all__ = ["BEFORE_ANY_BIRTH", "Reader", "Record", "Stay", "patient_id"]
 
 SEX_VALUES = {"female": 0.0, "male": 1.0}  # FHIR's other and unknown: refused, so the feature is missing
 BEFORE_ANY_BIRTH = times.parse("1800").first  # when sex is known though the birth date is not
+NO_BIRTH = times.parse("9999").first
+"""Systems that demand a birth date fill in 0001-01-01 or 9999-12-31 where none is known."""
 MICROSECONDS_PER_DAY = 86_400_000_000
 
 KINDS: dict[type[fhir.Resource], Kind] = {
@@ -304,11 +306,11 @@ class Reader:
             self.refusals.add(Reason.STATUS, detail="DiagnosticReport")
             return
         time, known = report_times(report)
-        if time is None and known is None:
-            return
-        for result in report.result:
-            if result.reference is not None:
-                self._collector.said.reports.append(ReportTime(patient, type_and_id(result.reference), time, known))
+        for reference in (result.reference for result in report.result):
+            if reference is not None and reference.startswith("#"):  # a contained result is not read: it has no id
+                self.refusals.add(Reason.REFERENCE_UNRESOLVED, detail="Observation")
+            elif reference is not None and not (time is None and known is None):
+                self._collector.said.reports.append(ReportTime(patient, type_and_id(reference), time, known))
 
     def _note(self, resource: fhir.Medication | fhir.Location | fhir.Specimen) -> None:
         """Remember what others may refer to."""
@@ -349,6 +351,8 @@ def _birth(patient: fhir.Patient) -> int | Refused:
     try:
         span = times.parse(patient.birthDate)
     except ValueError:
+        return Refused(Reason.TIME_INVALID)
+    if not BEFORE_ANY_BIRTH <= span.first < NO_BIRTH:
         return Refused(Reason.TIME_INVALID)
     is_day = span.last - span.first < MICROSECONDS_PER_DAY
     return span.first if is_day else (span.first + span.last + 1) // 2

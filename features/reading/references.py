@@ -2,7 +2,12 @@
 
 
 def patient_id(reference: str) -> str | None:
-    """The id in a reference to a Patient, relative or absolute, with or without a version; None for other types."""
+    """The id in a reference to a Patient, relative or absolute, with or without a version; None for other types.
+
+    Also None for a search (`Patient?identifier=…`), which names nobody until a server has made it.
+    """
+    if "?" in reference:
+        return None
     parts = _parts(reference)
     return parts[-1] if len(parts) >= 2 and parts[-2] == "Patient" and parts[-1] else None  # noqa: PLR2004
 

@@ -51,6 +51,10 @@ CONDITION_VERIFICATION: Mapping[str, bool] = MappingProxyType(
     }
 )
 
+# ICD-10-GM's mark of certainty (Diagnosesicherheit, § 295 SGB V), as the German base profile extends a coding with it:
+# assured, suspected, state after (over by then), excluded.
+GERMAN_CERTAINTY: Mapping[str, bool] = MappingProxyType({"G": True, "V": True, "Z": True, "A": False})
+
 # FHIR R4 condition-clinical: whether the condition still holds.
 CONDITION_ACTIVE: Mapping[str, bool] = MappingProxyType(
     {

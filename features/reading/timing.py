@@ -58,23 +58,25 @@ def measured_at(effective: str | None, issued: str | None) -> When | Refused:
     return When(span.first, max(span.first, known))
 
 
-def at_latest(start: str | None, recorded: str | None = None) -> When | Refused:
+def at_latest(start: str | None, recorded: str | None = None, *, ended: str | None = None) -> When | Refused:
     """When something began, at the latest that its dates allow, and when it was recorded, if that is later.
 
-    A date without a time of day counts from its end: never before it was true. Only where it was recorded within
-    that time ("since 2026", noted in March) had it begun by then.
+    A date without a time of day counts from its end: never before it was true. Only where it was recorded or ended
+    within that time ("since 2026", noted in March) had it begun by then. What has no beginning and was over before it
+    was recorded had begun when it ended.
     """
     try:
         begun = None if start is None else times.parse(start)
         noted = None if recorded is None else times.parse(recorded).last
+        over = None if ended is None else times.parse(ended).last
     except ValueError:
         return Refused(Reason.TIME_INVALID)
     if begun is None:
-        return Refused(Reason.TIME_MISSING) if noted is None else When(noted, noted)
-    if noted is None:
-        return When(begun.last, begun.last)
-    time = min(begun.last, noted) if begun.first <= noted else begun.last
-    return When(time, max(time, noted))
+        if noted is None:
+            return Refused(Reason.TIME_MISSING)
+        return When(noted if over is None else min(noted, over), noted)
+    time = min(one for one in (begun.last, noted, over) if one is not None and one >= begun.first)
+    return When(time, time if noted is None else max(time, noted))
 
 
 def end_of(when: When, end: str | None, *, open_end: bool) -> int | Refused:

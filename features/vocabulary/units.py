@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from features.refusals import Reason
+from features.vocabulary.code_systems import canonical
 from features.vocabulary.concept import Concept, Vocabulary, load_vocabulary
 
 UCUM = "http://unitsofmeasure.org"
@@ -91,14 +92,18 @@ class Conversions:
         """The conversion for a FHIR Quantity's `unit`, `system` and `code`, or why there is none.
 
         A UCUM code decides. A unit text beside it can only contradict it: both known, not converting alike.
-        Without a UCUM code the text decides; a code of another system is read as a text where there is none.
+        Without a UCUM code the text decides; a code of another system is read as a text where there is none. A code
+        without a system can contradict a text too.
         """
         text = normalise(unit) if unit else ""
-        if unit_code and unit_system == UCUM:
+        if unit_code and is_ucum(unit_system):
             by_code = self.by_code.get(unit_code, Reason.UNIT_UNKNOWN)
             if text and isinstance(by_code, Conversion) and self.by_text.get(text, by_code) != by_code:
                 return Reason.UNIT_CONTRADICTION
             return by_code
+        by_word = self.by_text.get(normalise(unit_code)) if unit_code and not unit_system else None
+        if text and isinstance(by_word, Conversion) and self.by_text.get(text, by_word) != by_word:
+            return Reason.UNIT_CONTRADICTION
         if not text and unit_code:
             text = normalise(unit_code)
         return self.by_text.get(text, Reason.UNIT_UNKNOWN) if text else self.unitless
@@ -211,6 +216,11 @@ def compile_conversions(concept: Concept, table: UnitTable, code_molar_mass: flo
     if target.kind in _UNITLESS_KINDS:
         unitless = by_code["1"] = by_text["1"] = IDENTITY
     return Conversions(by_code=by_code, by_text=by_text, unitless=unitless)
+
+
+def is_ucum(system: str | None) -> bool:
+    """Whether a Quantity's system is UCUM, under whichever of its names."""
+    return system == UCUM or (system is not None and canonical(system) == UCUM)
 
 
 _CHARACTERS = str.maketrans(

@@ -87,6 +87,12 @@ def test_a_bundle_or_a_single_resource(raw: bytes, ids: list[str]) -> None:
     assert decode(raw) == (ids, [])
 
 
+def test_a_bundle_in_a_bundle_is_opened() -> None:
+    """A server answers a batch of searches with a Bundle of searchsets."""
+    inner = {"resourceType": "Bundle", "type": "searchset", "entry": [entry(observation("a")), entry(7)]}
+    assert decode(fhir_bundle(entry(inner), entry(observation("b")))) == (["a", "b"], [malformed("JSON")])
+
+
 BAD = {
     "wrong type of a value": (
         entry(observation(valueQuantity={"value": "1,2"})),
@@ -100,8 +106,8 @@ BAD = {
         entry({"resourceType": "Claim", "id": "x"}),
         (Refusal(Reason.RESOURCE_NOT_READ, None, "Claim"), 1),
     ),
-    "a bundle in a bundle": (
-        entry({"resourceType": "Bundle", "entry": []}),
+    "a bundle in a bundle in a bundle": (
+        entry({"resourceType": "Bundle", "entry": [entry({"resourceType": "Bundle", "entry": []})]}),
         (Refusal(Reason.RESOURCE_NOT_READ, None, "Bundle"), 1),
     ),
     "no type": (entry({"id": "x"}), malformed("JSON")),

@@ -45,6 +45,7 @@ DIABETES = coded("44054006", system=SNOMED_CT)
         ("anna", None),
         ("Group/anna", None),
         ("MyPatient/anna", None),
+        ("Patient?identifier=https://ehr.example/Patient/anna", None),
         ("urn:uuid:7c3f8f5e-7a0c-4a55-9f5e-0d7f6f0b4f11", None),
         ("#anna", None),
         ("", None),
@@ -147,6 +148,13 @@ def test_age_counts_from_birth(birth_date: str, expected: str) -> None:
 def test_without_a_birth_date_the_age_is_missing_and_the_sex_is_not(birth_date: str | None, reason: Reason) -> None:
     patient = without_none({"resourceType": "Patient", "id": PATIENT, "gender": "male", "birthDate": birth_date})
     assert read(patient) == ([Seen("sex", 1.0, "1800-01-01T00:00", "1800-01-01T00:00")], [(reason, "age", None)], ())
+
+
+@pytest.mark.parametrize("birth_date", ["0001-01-01", "1799", "9999-12-31"])
+def test_a_birth_date_that_stands_for_none_makes_nobody_two_thousand_years_old(birth_date: str) -> None:
+    patient = {"resourceType": "Patient", "id": PATIENT, "gender": "male", "birthDate": birth_date}
+    sex = Seen("sex", 1.0, "1800-01-01T00:00", "1800-01-01T00:00")
+    assert read(patient) == ([sex], [(Reason.TIME_INVALID, "age", None)], ())
 
 
 @pytest.mark.parametrize("gender", ["other", "unknown", "diverse", None])

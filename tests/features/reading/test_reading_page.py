@@ -23,6 +23,11 @@ STATUSES: tuple[tuple[str, Mapping[str, bool], str], ...] = (
     ("Observation", statuses.OBSERVATION, f"{R4}observation-status.html"),
     ("DiagnosticReport, for the times it carries", statuses.DIAGNOSTIC_REPORT, f"{R4}diagnostic-report-status.html"),
     ("Condition.verificationStatus", statuses.CONDITION_VERIFICATION, f"{R4}condition-ver-status.html"),
+    (
+        "ICD-10-GM Diagnosesicherheit",
+        statuses.GERMAN_CERTAINTY,
+        "https://simplifier.net/resolve?canonical=http://fhir.de/StructureDefinition/icd-10-gm-diagnosesicherheit",
+    ),
     ("Procedure", statuses.PROCEDURE, f"{R4}event-status.html"),
     ("ServiceRequest", statuses.SERVICE_REQUEST, f"{R4}request-status.html"),
     ("MedicationRequest", statuses.MEDICATION_REQUEST, f"{R4}medicationrequest-status.html"),

@@ -1,15 +1,17 @@
 """Statuses: of each resource, which count; every row of every table, through the reader."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from features.reading import statuses
+from features.reading.reader import Reader
 from features.refusals import Reason
 from features.vocabulary.code import SNOMED_CT
-from tests.features.reading.clinic import ORDERS, ROLE_CODE, find
-from tests.features.reading.resources import NOON, coded, observation, resource
+from tests.features.reading.clinic import ORDERS, ROLE_CODE, find, interpreter
+from tests.features.reading.resources import NOON, PATIENT, coded, observation, resource
 
 Json = dict[str, Any]
 DIABETES = coded("44054006", system=SNOMED_CT)
@@ -25,6 +27,14 @@ def result(status: str) -> Json:
 def diagnosis(status: str) -> Json:
     verification = coded(status, system=CONDITION_STATUS)
     return resource("Condition", code=DIABETES, recordedDate=NOON, verificationStatus=verification)
+
+
+def german_diagnosis(*marks: str) -> Json:
+    """Coded once for each mark of certainty, as a primary and a secondary code are."""
+    url = "http://fhir.de/StructureDefinition/icd-10-gm-diagnosesicherheit"
+    coding = {"system": "http://fhir.de/CodeSystem/bfarm/icd-10-gm", "code": "E11.9"}
+    several = [coding | {"extension": [{"url": url, "valueCoding": {"code": mark}}]} for mark in marks]
+    return resource("Condition", code={"coding": several}, recordedDate=NOON)
 
 
 def procedure(status: str) -> Json:
@@ -70,6 +80,7 @@ COUNTS: Mapping[str, tuple[Callable[[str], Json], Mapping[str, bool], str, str]]
         "confirmed provisional differential unconfirmed",
         "refuted entered-in-error",
     ),
+    "ICD-10-GM certainty": (german_diagnosis, statuses.GERMAN_CERTAINTY, "G V Z", "A"),
     "Procedure": (
         procedure,
         statuses.PROCEDURE,
@@ -114,7 +125,7 @@ def cases() -> Iterator[Any]:
         for status in counted.split():
             yield pytest.param(make, status, True, id=f"{name} {status}: counts")
         for status in (*left_out.split(), "Frau Sonnenschein"):
-            if name != "Condition" or status != "Frau Sonnenschein":
+            if name not in {"Condition", "ICD-10-GM certainty"} or status != "Frau Sonnenschein":
                 yield pytest.param(make, status, False, id=f"{name} {status}: does not")
 
 
@@ -130,6 +141,33 @@ def test_a_status_counts_or_does_not(make: Callable[[str], Json], status: str, c
 def test_every_row_of_a_table_has_its_case(name: str) -> None:
     _, table, counted, left_out = COUNTS[name]
     assert table == dict.fromkeys(counted.split(), True) | dict.fromkeys(left_out.split(), False)
+
+
+@pytest.mark.parametrize(
+    ("marks", "until"),
+    [
+        pytest.param(("G",), None, id="assured: goes on"),
+        pytest.param(("V",), None, id="suspected: as in a bill"),
+        pytest.param(("Z",), NOON[:16], id="state after: over"),
+        pytest.param(("Z", "G"), None, id="state after, and assured"),
+        pytest.param(("z",), NOON[:16], id="in small letters"),
+        pytest.param(("X",), None, id="a mark that is none"),
+    ],
+)
+def test_a_mark_of_certainty_tells_whether_a_diagnosis_goes_on(marks: tuple[str, ...], until: str | None) -> None:
+    (event,) = find(german_diagnosis(*marks)).events
+    assert (event.concept, event.until) == ("diabetes", until)
+
+
+def test_an_excluded_diagnosis_is_none_whatever_its_other_codes_say() -> None:
+    found = find(german_diagnosis("G", "A"))
+    assert (found.events, found.refusals) == ([], {(Reason.STATUS, "diabetes", "Diagnosesicherheit A"): 1})
+
+
+def test_a_mark_is_read_however_its_json_is_escaped() -> None:
+    reader = Reader(interpreter(), patient=PATIENT)
+    reader.read_searchset(json.dumps(german_diagnosis("A")).replace("/", r"\/").encode())
+    assert reader.record().refusals.by_reason() == {"status": 1}
 
 
 def test_a_diagnosis_of_no_verification_status_counts() -> None:

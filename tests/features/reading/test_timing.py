@@ -43,6 +43,26 @@ def test_nothing_counts_before_it_was_true_or_known(start: str | None, recorded:
 
 
 @pytest.mark.parametrize(
+    ("start", "recorded", "ended", "time", "known"),
+    [
+        pytest.param("2026-05-02", None, MAY, MAY, MAY, id="on a day, and over on it: begun by then"),
+        pytest.param("2026", None, MARCH, MARCH, MARCH, id="this year, and over within it"),
+        pytest.param("2026", MARCH, MAY, MARCH, MARCH, id="noted before it was over"),
+        pytest.param("2026", MAY, MARCH, MARCH, MAY, id="over before it was noted"),
+        pytest.param(None, MAY, MARCH, MARCH, MAY, id="only noted, when it was over"),
+        pytest.param(None, MARCH, MAY, MARCH, MARCH, id="only noted, before it was over"),
+        pytest.param(MAY, None, MARCH, MAY, MAY, id="over before it began: the end is refused elsewhere"),
+        pytest.param(MARCH, None, "2027", MARCH, MARCH, id="a later end changes nothing"),
+    ],
+)
+def test_what_is_over_had_begun_by_then(
+    start: str | None, recorded: str | None, ended: str, time: str, known: str
+) -> None:
+    when = at_latest(start, recorded, ended=ended)
+    assert when == When(parse(time).last, parse(known).last)
+
+
+@pytest.mark.parametrize(
     ("start", "recorded", "reason"),
     [
         pytest.param(None, None, Reason.TIME_MISSING, id="no time at all"),
@@ -93,6 +113,10 @@ PERIOD = {"start": MARCH, "end": MAY}
         pytest.param(resource("Condition", **DIABETES, onsetPeriod=PERIOD, recordedDate=NOON), MARCH, NOON, None, id="diagnosis: onset period, at its start; open"),  # noqa: E501
         pytest.param(resource("Condition", **DIABETES, onsetDateTime=MARCH, abatementDateTime=MAY), MARCH, MARCH, MAY, id="diagnosis: until it abated"),  # noqa: E501
         pytest.param(resource("Condition", **DIABETES, onsetDateTime=MARCH, abatementPeriod=PERIOD), MARCH, MARCH, MAY, id="diagnosis: abated over a period, at its end"),  # noqa: E501
+        pytest.param(resource("Condition", **DIABETES, onsetDateTime="2026-03", recordedDate=MAY, abatementDateTime=MARCH), MARCH, MAY, MARCH, id="diagnosis: a month, over within it"),  # noqa: E501
+        pytest.param(resource("Condition", **DIABETES, onsetDateTime=MARCH, abatementString="in spring"), MARCH, MARCH, MARCH, id="diagnosis: abated, a text says when"),  # noqa: E501
+        pytest.param(resource("Condition", **DIABETES, onsetDateTime=MARCH, abatementAge={"value": 60}), MARCH, MARCH, MARCH, id="diagnosis: abated at an age"),  # noqa: E501
+        pytest.param(use("MedicationAdministration", effectivePeriod={"start": MARCH[:10], "end": MARCH}), MARCH, MARCH, MARCH, id="dose: on a day, ended at ten"),  # noqa: E501
         pytest.param(resource("Procedure", status="completed", **VENTILATION, performedDateTime=MARCH), MARCH, MARCH, MARCH, id="procedure: a moment"),  # noqa: E501
         pytest.param(resource("Procedure", status="completed", **VENTILATION, performedPeriod=PERIOD), MARCH, MARCH, MAY, id="procedure: while it lasted"),  # noqa: E501
         pytest.param(resource("Procedure", status="in-progress", **VENTILATION, performedPeriod={"start": MARCH}), MARCH, MARCH, None, id="procedure: going on"),  # noqa: E501
@@ -160,6 +184,14 @@ def test_the_report_of_another_patient_tells_nothing() -> None:
         (Reason.OTHER_PATIENT, None, None): 1,
         (Reason.TIME_MISSING, "creatinine", None): 1,
     }
+
+
+def test_results_that_a_report_contains_are_counted() -> None:
+    """Legal where a result has no life of its own; they have no id by which a correction could replace them."""
+    report_of_contained = resource(
+        "DiagnosticReport", status="final", result=[{"reference": "#1"}], contained=[TIMELESS]
+    )
+    assert find(report_of_contained).refusals == {(Reason.REFERENCE_UNRESOLVED, None, "Observation"): 1}
 
 
 def test_the_report_of_another_result_tells_nothing() -> None:

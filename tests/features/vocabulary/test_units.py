@@ -198,6 +198,12 @@ def test_what_is_not_known_is_refused(concept_id: str, unit: str | None, expecte
         pytest.param("creatinine", None, "http://mimic.mit.edu/units", "mg/dL", 1.0, id="a code of another system"),
         pytest.param("creatinine", "mg/dL", "http://mimic.mit.edu/units", "x", 1.0, id="where the text comes first"),
         pytest.param("creatinine", None, None, "mg/dL", 1.0, id="a code without system"),
+        pytest.param("creatinine", "mg/dL", None, "umol/L", Reason.UNIT_CONTRADICTION, id="which contradicts too"),
+        pytest.param("hematocrit", "%", "https://kis.example/units", "1", 1.0, id="a number of the house is no unit"),
+        pytest.param("creatinine", "umol/L", f"{UCUM}/", "mg/dL", Reason.UNIT_CONTRADICTION, id="UCUM with a slash"),
+        pytest.param(
+            "creatinine", None, "urn:oid:2.16.840.1.113883.6.8", "MG/DL", Reason.UNIT_UNKNOWN, id="UCUM by its OID"
+        ),
         pytest.param("creatinine", "", UCUM, "", Reason.UNIT_MISSING, id="system and nothing else"),
         pytest.param("heart_rate", "beats per minute", UCUM, "/min", 1.0, id="MII heart rate"),
         pytest.param("respiratory_rate", "breaths per minute", UCUM, "{Breaths}/min", 1.0, id="MII breath rate"),
