@@ -17,6 +17,8 @@ class Reason(StrEnum):
     OTHER_PATIENT = "other-patient"
     SUBJECT_MISSING = "subject-missing"
     STATUS = "status"  # entered in error, cancelled, preliminary and the like: see the reader's table
+    MODIFIER_EXTENSION = "modifier-extension"  # something that is not understood changes what the resource means
+    CODE_CONTRADICTION = "code-contradiction"  # codings of one result that name different concepts
     CODE_NOT_MAPPED = "code-not-mapped"  # no concept has the code: usual, and no fault
     DATA_ABSENT = "data-absent"
     VALUE_MISSING = "value-missing"

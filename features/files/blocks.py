@@ -17,7 +17,12 @@ from features.files.forms import BYTE_ORDER_MARK, Form, bundle_lines, document_l
 BLOCK_BYTES = 4 * 2**20
 RANGE_BYTES = 64 * 2**20
 HEAD_BYTES = 2**16  # how much of a file is looked at to tell what it is
+LONGEST_LINE = 2**28  # bytes: longer than the record of any patient, but a small file may decompress to anything
 PIECE_BYTES = 2**17  # how much is decompressed at a time: what is lost where a file breaks off
+
+
+class TooLongError(OSError):
+    """A line or a document that would not be held in memory."""
 
 
 class SourceError(Exception):
@@ -185,8 +190,10 @@ def _read_whole(file: Path, raw: io.BufferedReader, block_bytes: int, told: Call
 
 
 def _document(stream: io.BufferedIOBase, block_bytes: int) -> Iterator[bytes]:
-    kept = bytearray()
-    for line in document_lines(stream.read()):
+    kept, whole = bytearray(), stream.read(LONGEST_LINE + 1)
+    if len(whole) > LONGEST_LINE:
+        raise TooLongError(f"expected a JSON document of at most {LONGEST_LINE:,} bytes; send its resources as NDJSON")
+    for line in document_lines(whole):
         kept += line
         if len(kept) >= block_bytes:
             yield bytes(kept)
@@ -203,6 +210,8 @@ def _whole_lines(stream: io.BufferedIOBase, block_bytes: int) -> Iterator[bytes]
             kept += piece
             if len(kept) >= block_bytes and b"\n" in piece:
                 yield _cut(kept)
+            if len(kept) > LONGEST_LINE:
+                raise TooLongError(f"expected lines of at most {LONGEST_LINE:,} bytes; this is no NDJSON")
     except DAMAGED:
         if b"\n" in kept:
             yield _cut(kept)

@@ -47,8 +47,8 @@ def value_of(measured: Measured, meaning: Meaning, interpreter: Interpreter) -> 
         meaning: the concept that its code names.
         interpreter: knows the units.
     """
-    if measured.dataAbsentReason is not None:
-        return Refused(Reason.DATA_ABSENT)
+    if meaning.differs or measured.dataAbsentReason is not None:
+        return Refused(Reason.CODE_CONTRADICTION, meaning.code) if meaning.differs else Refused(Reason.DATA_ABSENT)
     if measured.valueQuantity is not None:
         return _quantity(measured.valueQuantity, meaning, interpreter)
     if measured.valueRatio is not None:

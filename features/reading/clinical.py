@@ -158,6 +158,19 @@ def order_code(resource: fhir.ServiceRequest, version: FhirVersion) -> msgspec.R
     return fhir.NOTHING if resource.code == fhir.NOTHING else _other_version("ServiceRequest", version)
 
 
+def drug_code(medication: fhir.Medication) -> msgspec.Raw:
+    """What a Medication is, as a CodeableConcept: its own code, and the codes of what it is made of.
+
+    A compound (KDS, module Medikation) is often coded by its ingredients alone.
+    """
+    parts = [one.itemCodeableConcept for one in medication.ingredient if one.itemCodeableConcept is not None]
+    own = decode_part(medication.code, fhir.CodeableConcept)
+    if not parts or own is None:
+        return medication.code
+    whole = fhir.CodeableConcept(coding=(*own.coding, *(coding for part in parts for coding in part.coding)))
+    return msgspec.Raw(msgspec.json.encode(whole))
+
+
 def _held(when: When | Refused, end: str | None, *, open_end: bool) -> Held | Refused:
     if isinstance(when, Refused):
         return when

@@ -140,6 +140,7 @@ class _Resource(msgspec.Struct, frozen=True, gc=False, tag_field="resourceType")
 
     id: str | None = None
     meta: Meta | None = None
+    modifierExtension: tuple[msgspec.Raw, ...] = ()  # noqa: N815
 
 
 class Patient(_Resource, frozen=True, gc=False, tag="Patient"):
@@ -182,6 +183,7 @@ class Observation(_Resource, frozen=True, gc=False, tag="Observation"):
     effectiveDateTime: str | None = None  # noqa: N815
     effectiveInstant: str | None = None  # noqa: N815
     effectivePeriod: Period | None = None  # noqa: N815
+    effectiveTiming: msgspec.Raw = NOTHING  # noqa: N815
     issued: str | None = None
     valueQuantity: Quantity | None = None  # noqa: N815
     valueInteger: int | None = None  # noqa: N815
@@ -194,6 +196,7 @@ class Observation(_Resource, frozen=True, gc=False, tag="Observation"):
     interpretation: tuple[CodeableConcept, ...] = ()
     referenceRange: tuple[ReferenceRange, ...] = ()  # noqa: N815
     method: CodeableConcept | None = None
+    focus: tuple[Reference, ...] = ()
     specimen: Reference | None = None
     component: tuple[Component, ...] = ()
     contained: tuple[msgspec.Raw, ...] = ()
@@ -253,10 +256,17 @@ class Location(_Resource, frozen=True, gc=False, tag="Location"):
     type: tuple[CodeableConcept, ...] = ()
 
 
+class Ingredient(_Fields, frozen=True, gc=False):
+    """What is in a drug: `item[x]` in R4, `item` in R5."""
+
+    itemCodeableConcept: CodeableConcept | None = None  # noqa: N815
+
+
 class Medication(_Resource, frozen=True, gc=False, tag="Medication"):
-    """A drug, referred to by requests and administrations."""
+    """A drug, referred to by requests and administrations; a compound names its ingredients beside its code."""
 
     code: msgspec.Raw = NOTHING
+    ingredient: tuple[Ingredient, ...] = ()
 
 
 class _MedicationUse(_Resource, frozen=True, gc=False):

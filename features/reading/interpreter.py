@@ -4,7 +4,7 @@ It holds no record and no patient, only wordings of codes and units, in bounded 
 good and all its readers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from features.reading.decode import decode_part
 from features.refusals import Reason
 from features.vocabulary.code import Demands
 from features.vocabulary.concept import Concept, Kind
-from features.vocabulary.matching import Matcher
+from features.vocabulary.matching import Match, Matcher
 from features.vocabulary.units import Conversion, Converter, is_ucum, load_converter
 
 LONGEST_UNIT = 32  # characters; UCUM's longest in use are shorter
@@ -44,6 +44,7 @@ class Meaning(NamedTuple):
         code: the recorded code, for concepts whose codes measure different things (urea, urea nitrogen).
         ordinal: which of the concept's codes it is or lies under, counted from 1.
         demands: the method or specimen of which alone the code is this concept, if any.
+        differs: whether another coding beside it names another concept: then nobody knows which was measured.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Meaning(NamedTuple):
     code: str
     ordinal: int
     demands: Demands | None
+    differs: bool
 
 
 Meanings = tuple[Meaning, ...]
@@ -89,7 +91,7 @@ class Interpreter:
         self.has_demands = any(code.demands for concept in self.vocabulary for code in concept.codes)
         self._matcher = Matcher(self.vocabulary)
         self._wordings: dict[tuple[Kind, bool], dict[bytes, Meanings]] = {}
-        self._meanings: dict[tuple[str, str, int], Meaning] = {}
+        self._meanings: dict[tuple[str, str, int, bool], Meaning] = {}
         self._quantities: dict[QuantityKey, int] = {}
         self._conversions = [_UNUSED]
         self._refused: dict[Refused, int] = {}
@@ -125,8 +127,9 @@ class Interpreter:
     def of(self, code: fhir.CodeableConcept, kind: Kind, *, drafts: bool = False) -> Meanings:
         """The concepts of a kind that a CodeableConcept names."""
         matches = self._matcher.match(code, kind)
+        differs = kind == "observation" and len(matches) > 1 and not _agree(matches, code)
         return tuple(
-            self._meaning(concept, recorded, code)
+            self._meaning(concept, recorded, code, differs=differs)
             for concept, recorded in matches
             if (concept.drafts_of is not None) == drafts
         )
@@ -171,19 +174,21 @@ class Interpreter:
             table = self._wordings[kind, drafts] = {}
         return table
 
-    def _meaning(self, concept: Concept, recorded: str, code: fhir.CodeableConcept) -> Meaning:
+    def _meaning(self, concept: Concept, recorded: str, code: fhir.CodeableConcept, *, differs: bool) -> Meaning:
         ordinal = _ordinal(concept, code)
-        key = (concept.id, recorded, ordinal)
+        key = (concept.id, recorded, ordinal, differs)
         found = self._meanings.get(key)
         if found is None:
             index, demands = self._index[concept.id], concept.codes[ordinal - 1].demands
-            found = Meaning(len(self._meanings), index, concept, recorded, ordinal, demands)
+            found = Meaning(len(self._meanings), index, concept, recorded, ordinal, demands, differs)
             self._meanings[key] = found
         return found
 
     def _resolve(self, key: QuantityKey, meaning: Meaning) -> int:
         _, unit, system, code, comparator = key
         concept = meaning.concept
+        if meaning.differs:
+            return -1 - self.refused_number(Refused(Reason.CODE_CONTRADICTION, meaning.code))
         if comparator is not None and not (concept.censored == "limit" and comparator in COMPARATORS):
             return -1 - self.refused_number(Refused(Reason.VALUE_CENSORED))
         if concept.unit is None:
@@ -218,6 +223,16 @@ def unit_word(unit: str | None, system: str | None, code: str | None) -> str | N
 
 def _bounds(concept: Concept) -> tuple[float, float]:
     return concept.plausible if concept.plausible is not None else (-np.inf, np.inf)
+
+
+def _agree(matches: Sequence[Match], code: fhir.CodeableConcept) -> bool:
+    """Whether every coding that names one of the concepts names them all."""
+    named = [
+        {concept.id for concept, _ in matches if concept.matches(coding.system or "", coding.code or "")}
+        for coding in code.coding
+    ]
+    told = [names for names in named if names]
+    return all(names == told[0] for names in told)
 
 
 def _ordinal(concept: Concept, code: fhir.CodeableConcept) -> int:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from features.reading import fhir, statuses
 from features.reading.answers import Measured, says_anything, value_of
 from features.reading.collector import Collector
-from features.reading.decode import decode_resource
+from features.reading.decode import decode_part, decode_resource
 from features.reading.interpreter import Interpreter, Meaning, Meanings, Refused
 from features.reading.observer import Observer
+from features.reading.references import type_and_id
 from features.reading.statements import Codings, Confirmation, Rows, When
 from features.reading.timing import measured_at, when_of
 from features.refusals import Reason
@@ -28,6 +29,7 @@ from features.vocabulary.code import identify
 _CODE = attrgetter("code")
 _COMPONENT = attrgetter("component")
 _STATUS = attrgetter("status")
+_FOCUS = attrgetter("focus")
 _TIMES = attrgetter("effectiveDateTime", "issued")
 _ABSENT = attrgetter("dataAbsentReason")
 _QUANTITY = attrgetter("valueQuantity")
@@ -40,6 +42,9 @@ _NOTHING = fhir.Quantity()
 
 Numbers = NDArray[np.int64]
 Part = tuple[Meaning, Measured]
+
+
+BEINGS = frozenset({"Patient", "RelatedPerson", "Group", "Practitioner"})
 
 
 class Found(NamedTuple):
@@ -129,7 +134,11 @@ class ObservationReader:
 
     def _rows(self, kept: list[fhir.Observation], found: Found, first: int) -> Rows:
         owner = np.array(found.owner, np.intp)
-        status = self._status_reasons(kept)[owner]
+        status = self._status_reasons(kept)
+        if any(map(_FOCUS, kept)):
+            elsewhere = self._interpreter.refused_number(Refused(Reason.OTHER_PATIENT, "focus"))
+            status = np.where([is_of_another(one) for one in kept], elsewhere, status)
+        status = status[owner]
         time, known, time_reason = (column[owner] for column in self._times(kept))
         value, value_reason = self._values(found)
         if self._interpreter.has_demands:
@@ -242,6 +251,22 @@ class ObservationReader:
             if isinstance(resource, fhir.Specimen) and resource.id == reference.removeprefix("#"):
                 return codings(resource.type)
         return None
+
+
+def is_of_another(observation: fhir.Observation) -> bool:
+    """Whether it was measured of another being than its subject, such as an unborn child or a donor.
+
+    FHIR R4, Observation.focus, which may also name what it is about: a tumour, a wound.
+    """
+    subject = decode_part(observation.subject, fhir.Reference) or fhir.Reference()
+    for focus in observation.focus:
+        if focus.reference is None:
+            return True
+        kind = type_and_id(focus.reference).partition("/")[0]
+        is_subject = type_and_id(focus.reference) == type_and_id(subject.reference or "")
+        if kind in BEINGS and not is_subject:
+            return True
+    return False
 
 
 def codings(code: fhir.CodeableConcept | None) -> Codings:

@@ -1,6 +1,7 @@
 """The FHIR reader: resources of one patient or of many become events, and every refusal is counted."""
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import cast
 
 import msgspec
@@ -33,6 +34,9 @@ KINDS: dict[type[fhir.Resource], Kind] = {
     fhir.Procedure: "procedure",
     fhir.ServiceRequest: "order",
 }
+
+
+_MODIFIERS = attrgetter("modifierExtension")
 
 
 class Reader:
@@ -80,6 +84,8 @@ class Reader:
         """Read resources; many at once are read faster than one by one."""
         resources = list(resources)
         self._collector.said.resources += len(resources)
+        if any(map(_MODIFIERS, resources)):
+            resources = self._understood(resources)
         observations = _observations(resources)
         if observations:
             self._observations.read(observations)
@@ -114,6 +120,13 @@ class Reader:
     def record(self) -> Record:
         """Everything read since the last take, settled."""
         return settle(self.take())
+
+    def _understood(self, resources: list[fhir.Resource]) -> list[fhir.Resource]:
+        """Those without a modifier extension: FHIR R4, Extensibility, 2.4.1.1, forbids to read past one."""
+        for resource in resources:
+            if resource.modifierExtension:
+                self.refusals.add(Reason.MODIFIER_EXTENSION, detail=type(resource).__name__)
+        return [resource for resource in resources if not resource.modifierExtension]
 
     def _read_one(self, resource: fhir.Resource) -> None:
         match resource:
@@ -203,8 +216,8 @@ class Reader:
     def _contained_drug(self, use: fhir.MedicationUse, reference: str) -> msgspec.Raw | None:
         for raw in use.contained:
             resource = decode_resource(raw, self.refusals)
-            if isinstance(resource, fhir.Medication) and resource.id == reference.removeprefix("#"):
-                return resource.code
+            if isinstance(resource, fhir.Medication) and _bare(resource.id) == _bare(reference):
+                return clinical.drug_code(resource)
         return None
 
     def _read_draft(
@@ -326,12 +339,18 @@ class Reader:
                 several = fhir.CodeableConcept(coding=tuple(c for kind in resource.type for c in kind.coding))
                 self._collector.said.directory[reference] = _named(self._interpreter.of(several, "encounter"))
             case _:
-                found = self._interpreter.meanings(bytes(resource.code), "medication")
+                code = clinical.drug_code(resource)
+                found = self._interpreter.meanings(bytes(code), "medication")
                 if found is None:
                     self.refusals.add(Reason.MALFORMED, detail="Medication.code")
                 self._collector.said.directory[reference] = _named(found or ())
                 if self._observer is not None:
-                    self._observer.named(reference, bytes(resource.code))
+                    self._observer.named(reference, bytes(code))
+
+
+def _bare(reference: str | None) -> str:
+    """A contained resource's id; some write it with the sign that only references have."""
+    return (reference or "").removeprefix("#")
 
 
 def _observations(resources: list[fhir.Resource]) -> list[fhir.Observation]:

@@ -38,6 +38,10 @@ def when_of(observation: fhir.Observation) -> When | Refused:
     """
     effective = observation.effectiveDateTime
     if effective is None:
+        if observation.effectiveTiming is not fhir.NOTHING:
+            return Refused(Reason.TIME_IMPRECISE)  # a schedule is no time at which something was measured
+        if _runs_backwards(observation.effectivePeriod):
+            return Refused(Reason.TIME_INVALID)
         effective = _other_effective(observation)
     return measured_at(effective, observation.issued)
 
@@ -112,6 +116,11 @@ def _span(text: str | None) -> times.Span | None:
         return None if text is None else times.parse(text)
     except ValueError:
         return None
+
+
+def _runs_backwards(period: fhir.Period | None) -> bool:
+    start, end = (_span(text) for text in (period.start, period.end)) if period is not None else (None, None)
+    return start is not None and end is not None and end.last < start.first
 
 
 def _other_effective(observation: fhir.Observation) -> str | None:

@@ -91,13 +91,14 @@ class Conversions:
     def resolve(self, *, unit: str | None, unit_system: str | None, unit_code: str | None) -> Conversion | Reason:
         """The conversion for a FHIR Quantity's `unit`, `system` and `code`, or why there is none.
 
-        A UCUM code decides. A unit text beside it can only contradict it: both known, not converting alike.
+        A UCUM code decides. A unit text beside it can only contradict it: both known, not converting alike. What is
+        called UCUM and is none of its codes (`mm Hg`, `beats/min`) is read as a text.
         Without a UCUM code the text decides; a code of another system is read as a text where there is none. A code
         without a system can contradict a text too.
         """
         text = normalise(unit) if unit else ""
         if unit_code and is_ucum(unit_system):
-            by_code = self.by_code.get(unit_code, Reason.UNIT_UNKNOWN)
+            by_code = self.by_code.get(unit_code) or self.by_text.get(normalise(unit_code), Reason.UNIT_UNKNOWN)
             if text and isinstance(by_code, Conversion) and self.by_text.get(text, by_code) != by_code:
                 return Reason.UNIT_CONTRADICTION
             return by_code

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.files import blocks
 from features.files.blocks import Block, Share, SourceError, first_line_of, read_blocks, shares
 
 LINES = st.lists(st.binary(max_size=12).map(lambda line: b"{" + line.replace(b"\n", b"") + b"}"), max_size=12)
@@ -101,3 +102,15 @@ def test_blocks_are_about_as_long_as_asked_and_line_numbers_go_on(packed: bool, 
 def test_a_file_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"Patient\.ndjson: No such file"):
         shares([tmp_path / "Patient.ndjson"])
+
+
+@pytest.mark.parametrize(("name", "head"), [("a.ndjson.gz", b""), ("a.json.gz", b'{"resourceType":"Bundle"')])
+def test_a_small_file_that_decompresses_to_anything_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, head: bytes
+) -> None:
+    """A bomb: neither memory nor time is spent on all of it."""
+    monkeypatch.setattr(blocks, "LONGEST_LINE", 2**20)
+    file = tmp_path / name
+    file.write_bytes(gzip.compress(head + b" " * 2**24))
+    with pytest.raises(SourceError, match="at most 1,048,576 bytes"):
+        list(read_blocks(file))

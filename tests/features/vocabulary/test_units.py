@@ -191,7 +191,7 @@ def test_what_is_not_known_is_refused(concept_id: str, unit: str | None, expecte
         pytest.param("fio2", "1", UCUM, "%", Reason.UNIT_CONTRADICTION, id="fraction beside percent"),
         pytest.param("creatinine", "mg/dL", UCUM, "mg/dl/h", Reason.UNIT_UNKNOWN, id="the text saves no unknown code"),
         pytest.param("creatinine", "mg/dL", UCUM, "mm[Hg]", Reason.UNIT_INCOMPATIBLE, id="nor an incompatible one"),
-        pytest.param("creatinine", None, UCUM, "MG/DL", Reason.UNIT_UNKNOWN, id="UCUM codes have a case"),
+        pytest.param("creatinine", None, UCUM, "MG/DL", 1.0, id="no UCUM code, but a known text"),
         pytest.param("creatinine", "MG/DL", None, None, 1.0, id="a text in capitals that is listed"),
         pytest.param("wbc", "Gpt/l", UCUM, "G/L", 1.0, id="gauss per litre means giga"),
         pytest.param("hemoglobin", None, UCUM, "G/L", Reason.UNIT_INCOMPATIBLE, id="but not grams"),
@@ -202,7 +202,7 @@ def test_what_is_not_known_is_refused(concept_id: str, unit: str | None, expecte
         pytest.param("hematocrit", "%", "https://kis.example/units", "1", 1.0, id="a number of the house is no unit"),
         pytest.param("creatinine", "umol/L", f"{UCUM}/", "mg/dL", Reason.UNIT_CONTRADICTION, id="UCUM with a slash"),
         pytest.param(
-            "creatinine", None, "urn:oid:2.16.840.1.113883.6.8", "MG/DL", Reason.UNIT_UNKNOWN, id="UCUM by its OID"
+            "creatinine", None, "urn:oid:2.16.840.1.113883.6.8", "furlong", Reason.UNIT_UNKNOWN, id="UCUM by its OID"
         ),
         pytest.param("creatinine", "", UCUM, "", Reason.UNIT_MISSING, id="system and nothing else"),
         pytest.param("heart_rate", "beats per minute", UCUM, "/min", 1.0, id="MII heart rate"),
