@@ -5,10 +5,11 @@ subjects, units, times) is looked up by its wording; what is rare (components, c
 goes through `features.reading.answers`, one by one.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain, compress
-from operator import attrgetter, itemgetter
+from operator import attrgetter, itemgetter, not_
 from typing import NamedTuple
 
 import numpy as np
@@ -78,10 +79,12 @@ class ObservationReader:
         if self._observer is not None:
             self._observer.observations(observations, patients, meanings)
         parts: dict[int, list[Part]] = {}
-        wanted: Sequence[object] = meanings
-        if any(map(_COMPONENT, observations)):
-            parts = self._parts(observations, meanings)
-            wanted = [parts.get(i, found) for i, found in enumerate(meanings)]
+        wanted: list[object] = list(meanings)
+        composed = list(compress(range(len(observations)), map(_COMPONENT, observations)))
+        if composed:
+            parts = self._parts(observations, meanings, composed)
+            for i, found in parts.items():
+                wanted[i] = found
         unusable = 0
         if min(patients) < 0:
             wanted = [patient >= 0 and found for patient, found in zip(patients, wanted, strict=True)]
@@ -93,8 +96,8 @@ class ObservationReader:
             return
         kept_parts = {}
         if parts:
-            positions = compress(range(len(observations)), wanted)
-            kept_parts = {i: parts[position] for i, position in enumerate(positions) if position in parts}
+            positions = list(compress(range(len(observations)), wanted))
+            kept_parts = {bisect_left(positions, i): found for i, found in parts.items() if wanted[i]}
         first = self._collector.enlist_observations(kept, list(compress(patients, wanted)))
         found_rows = _spread(kept, list(compress(meanings, wanted)), kept_parts)
         self._collector.add_part(self._rows(kept, found_rows, first))
@@ -117,9 +120,10 @@ class ObservationReader:
             return ()
         return found
 
-    def _parts(self, observations: Sequence[fhir.Observation], meanings: Sequence[Meanings]) -> dict[int, list[Part]]:
+    def _parts(
+        self, observations: Sequence[fhir.Observation], meanings: Sequence[Meanings], positions: Sequence[int]
+    ) -> dict[int, list[Part]]:
         """By position: the Observations that have components, and of them what a concept is measured by."""
-        positions = [i for i, one in enumerate(observations) if one.component]
         codes = [bytes(component.code) for i in positions for component in observations[i].component]
         named = iter(self._meanings(codes))
         parts: dict[int, list[Part]] = {}
@@ -279,11 +283,13 @@ def _spread(kept: Sequence[fhir.Observation], meanings: Sequence[Meanings], part
     """One row for each meaning of each Observation, and for each of the parts where it has components."""
     if not parts and max(map(len, meanings)) == 1:
         return Found(range(len(kept)), list(map(_ONLY, meanings)), kept)
-    plain = [len(found) == 1 and i not in parts for i, found in enumerate(meanings)]
+    plain = [length == 1 for length in map(len, meanings)]
+    for i in parts:
+        plain[i] = False
     owner: list[int] = list(compress(range(len(kept)), plain))
     meaning: list[Meaning] = list(map(_ONLY, compress(meanings, plain)))
     measured: list[Measured] = list(compress(kept, plain))
-    for i in (i for i, is_plain in enumerate(plain) if not is_plain):
+    for i in compress(range(len(kept)), map(not_, plain)):
         for one, where in parts.get(i) or [(one, kept[i]) for one in meanings[i]]:
             owner.append(i)
             meaning.append(one)
