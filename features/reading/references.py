@@ -1,5 +1,10 @@
 """References between resources: relative or absolute, with or without a version."""
 
+import re
+
+# A version (FHIR R4, References, 2.3.0.4; `|3` is how canonical URLs say it), or a place within the target.
+_REST = re.compile(r"/_history/|[|#]")
+
 
 def patient_id(reference: str) -> str | None:
     """The id in a reference to a Patient, relative or absolute, with or without a version; None for other types.
@@ -18,5 +23,5 @@ def type_and_id(reference: str) -> str:
 
 
 def _parts(reference: str) -> list[str]:
-    """The parts of a reference, without its version."""
-    return reference.split("/_history/", maxsplit=1)[0].split("/")
+    """The parts of a reference, without its version and without what it means within its target."""
+    return _REST.split(reference, maxsplit=1)[0].split("/")

@@ -40,6 +40,8 @@ DIABETES = coded("44054006", system=SNOMED_CT)
         ("Patient/anna", "anna"),
         ("https://ehr.example/fhir/Patient/anna", "anna"),
         ("Patient/anna/_history/3", "anna"),
+        ("Patient/anna|3", "anna"),
+        ("Patient/anna#name", "anna"),
         ("https://ehr.example/fhir/Patient/anna/_history/3", "anna"),
         ("Patient/", None),
         ("anna", None),
