@@ -17,6 +17,7 @@ import numpy as np
 from features.events import MICROSECONDS_PER_HOUR, Events
 from features.feature import Aggregate, Aggregation, FeatureSet
 from features.kernel import Kernel
+from features.times import LATEST
 from models.catalog import find
 
 EVENTS_PER_PATIENT = 300
@@ -24,6 +25,7 @@ STAY_HOURS = 72
 ONE_PATIENT_EVENTS = 60
 MEASURED_CONCEPTS = 12
 LOOKBACK_HOURS = 24
+STAY = "stay"
 AGGREGATIONS = ("last", "min", "max", "mean", "count")
 
 
@@ -45,6 +47,15 @@ def every_kind() -> FeatureSet:
     )
 
 
+def since_stay() -> FeatureSet:
+    """60 features: five numbers of twelve concepts since the stay began."""
+    return FeatureSet(
+        Aggregate(concept=f"concept{number}", aggregation=Aggregation(aggregation), since=STAY)
+        for number in range(MEASURED_CONCEPTS)
+        for aggregation in AGGREGATIONS
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -61,6 +72,7 @@ def main() -> None:
             (arguments.service, features),
             ("five numbers of a day", sixty([f"concept{number}" for number in range(MEASURED_CONCEPTS)])),
             ("every aggregation of a day", every_kind()),
+            ("five numbers since the stay began", since_stay()),
         )
     ]
     patients = max(1, arguments.index_times // STAY_HOURS)
@@ -99,14 +111,18 @@ def _row(name: str, index_times: int, features: FeatureSet, events: Events, seco
 def _events(features: FeatureSet, patients: int, count: int, rng: np.random.Generator) -> Events:
     concepts = features.concepts
     time_us = rng.integers(0, STAY_HOURS * 60, count) * (MICROSECONDS_PER_HOUR // 60)
+    concept = rng.integers(0, len(concepts), count).astype(np.int32)
+    is_stay = np.array([name == STAY for name in concepts])[concept]
+    time_us[is_stay] = 0
     return Events.sort(
         patients=[str(number) for number in range(patients)],
         concepts=concepts,
         patient=rng.integers(0, patients, count).astype(np.int32),
-        concept=rng.integers(0, len(concepts), count).astype(np.int32),
+        concept=concept,
         time=time_us,
         known=time_us,
         value=rng.normal(size=count),
+        until=np.where(is_stay, LATEST, time_us),
     )
 
 

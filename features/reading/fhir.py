@@ -8,7 +8,7 @@ What repeats itself word for word in thousands of resources, above all `code` an
 (`msgspec.Raw`): the reader looks the bytes up and decodes each wording once.
 """
 
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import msgspec
 
@@ -373,20 +373,5 @@ Resource: TypeAlias = (
 )
 MedicationUse: TypeAlias = MedicationRequest | MedicationAdministration | MedicationStatement
 
-RESOURCES: tuple[type[msgspec.Struct], ...] = (
-    Patient,
-    Encounter,
-    Observation,
-    Specimen,
-    DiagnosticReport,
-    Condition,
-    Procedure,
-    Location,
-    Medication,
-    MedicationRequest,
-    MedicationAdministration,
-    MedicationStatement,
-    ServiceRequest,
-    OperationOutcome,
-)
+RESOURCES: tuple[type[msgspec.Struct], ...] = get_args(Resource)
 KNOWN_TYPES = frozenset(struct.__name__ for struct in RESOURCES)

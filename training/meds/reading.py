@@ -62,11 +62,6 @@ def read_meds(folder: Path, interpreter: Interpreter, progress: Progress) -> Rec
     return Record(events=_joined(parts), stays=(), refusals=refusals, resources=rows)
 
 
-def is_meds(folder: Path) -> bool:
-    """Whether a folder is laid out as a MEDS data set."""
-    return (folder / "metadata" / "dataset.json").is_file() and (folder / "data").is_dir()
-
-
 class _Lookup:
     def __init__(self, interpreter: Interpreter, folder: Path) -> None:
         self._interpreter = interpreter

@@ -23,7 +23,6 @@ from features.vocabulary.code import ATC_WHO
 from features.vocabulary.concept import load_vocabulary
 from training.dataset import DatasetError
 from training.meds import MedsCode, parse_code, read_meds, write_meds
-from training.meds.reading import is_meds
 from training.readers import read_dataset
 from training.store import read_events
 from training.synthetic import generate
@@ -115,7 +114,6 @@ def test_the_files_are_what_meds_asks_for(tmp_path: Path) -> None:
     described = pq.read_table(tmp_path / "meds" / "metadata" / "codes.parquet").column("code").to_pylist()
     assert set(described) == used
     assert json.loads((tmp_path / "meds" / "metadata" / "dataset.json").read_text())["etl_name"] == "bedside"
-    assert is_meds(tmp_path / "meds")
 
 
 def test_nothing_half_written_is_left(tmp_path: Path) -> None:
