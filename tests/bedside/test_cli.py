@@ -62,7 +62,7 @@ def test_extract_names_broken_lines_and_writes_nothing(fhir: Path, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["fhir"]
     result = run(app, ["extract", str(fhir), str(target), "--workers", "1", "--keep-going"])
     assert result.exit_code == 0
-    assert "left out: 1 lines are not FHIR JSON: records.ndjson:4" in " ".join(result.output.split())
+    assert "left out: 1 line is not FHIR JSON: records.ndjson:4" in " ".join(result.output.split())
     assert len(read_events(target)) == 4  # two heart rates, a birth and a sex
 
 

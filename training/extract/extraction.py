@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,7 +90,7 @@ def extract(
     with _told(), _aside(target) as folder:
         spilled = _spill(source, folder, crew, options, progress)
         if spilled.faults and not keep_going:
-            raise FaultsError(f"{source.name}: {spilled.faults.describe()}")
+            raise FaultsError(f"{source.resolve().name}: {spilled.faults.describe()}")
         parts = sorted(_settled(spilled.job, crew, progress), key=lambda part: part.number)
         for part in parts:
             spilled.refusals.update(Refusals(part.refusals))
@@ -171,7 +171,8 @@ def _spill(source: Path, folder: Path, crew: Crew, options: Options, progress: P
         refusals.update(Refusals(reading.refusals))
     return Spilled(
         job=job,
-        input=found,
+        # What we write beside the target may lie within the source; it is nothing that was found there.
+        input=replace(found, ignored=tuple(one for one in found.ignored if Path(one[0]).name != folder.name)),
         resources=sum(reading.resources for reading in readings),
         refusals=refusals,
         faults=Faults.of(reading.faults for reading in readings),

@@ -61,7 +61,8 @@ class Faults:
         named = ", ".join(f"{one.file}:{one.line}" for one in self if one.file not in names)
         count = sum(one.broken for one in self.files if one.file not in names)
         if count:
-            told.append(f"{count:,} lines are not FHIR JSON: {named}.")
+            lines = "1 line is" if count == 1 else f"{count:,} lines are"
+            told.append(f"{lines} not FHIR JSON: {named}.")
         return " ".join([*told, *(one.damage for one in self.files if one.damage is not None)])
 
 

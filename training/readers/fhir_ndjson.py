@@ -20,7 +20,7 @@ def read(path: Path, progress: Progress) -> tuple[Dataset, ...]:
     """
     record, faults = read_record(path, progress)
     if faults:
-        raise DatasetError(f"{path.name}: {faults.describe()} Mend or remove them.")
+        raise DatasetError(f"{path.resolve().name}: {faults.describe()} Mend or remove them.")
     return (
         Dataset(
             name=f"FHIR NDJSON {path.resolve().name}",  # "." has no name of its own

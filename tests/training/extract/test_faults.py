@@ -11,7 +11,8 @@ from features.refusals import Reason
 from tests.fhir_builders import observation, patient
 from tests.training.extract.sources import extracted, folder_of, recorded
 from training.extract import job
-from training.extract.extraction import FaultsError
+from training.extract.crews import crew_for
+from training.extract.extraction import FaultsError, Options, extract
 from training.extract.faults import MOST_BROKEN, Faults, FileFaults
 from training.store import read_events
 
@@ -21,7 +22,7 @@ HEART_RATES = [observation("heart_rate", 60 + i, i + 1, id=str(i)) for i in rang
 
 def test_a_broken_line_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     source = folder_of(tmp_path / "ward", records=[patient(), *HEART_RATES[:20], BROKEN, *HEART_RATES[20:]])
-    with pytest.raises(FaultsError, match=r"^ward: 1 lines are not FHIR JSON: records\.ndjson:22\.$"):
+    with pytest.raises(FaultsError, match=r"^ward: 1 line is not FHIR JSON: records\.ndjson:22\.$"):
         extracted(source, tmp_path / "events")
     assert [path.name for path in tmp_path.iterdir()] == ["ward"]
 
@@ -86,3 +87,18 @@ def test_the_first_lines_are_named_and_all_are_counted() -> None:
     assert told.startswith("30 lines are not FHIR JSON: a:1, a:2, ")
     assert told.count("a:") == MOST_BROKEN
     assert [one.file for one in faults.files] == ["a"]
+
+
+def test_a_target_within_its_source_leaves_no_trace_of_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder in which the work is done is nothing that was found; and `.` is told by its name."""
+    (tmp_path / "Patient.ndjson").write_text('{"resourceType": "Patient", "id": "a"}\n')
+    monkeypatch.chdir(tmp_path)
+    with crew_for(1, None) as crew:
+        options = Options()
+        written = extract(Path(), Path("out"), crew=crew, options=options, keep_going=False, progress=lambda *_: None)
+        assert [file.name for file in written.input] == ["Patient.ndjson"]
+        (tmp_path / "Patient.ndjson").write_text("{broken\n{}\n")
+        with pytest.raises(FaultsError, match=f"^{tmp_path.name}: "):
+            extract(Path(), Path("other"), crew=crew, options=options, keep_going=False, progress=lambda *_: None)
