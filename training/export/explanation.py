@@ -32,10 +32,10 @@ _RUN = 64
 
 
 def add_tree_contributions(graph: GraphBuilder, features: str, games: list[LeafGame], feature_count: int) -> str:
-    """Add the nodes that give `contributions`, float32[N, F], of float32[N, F] features."""
+    """Add the nodes that give the contributions, float32[N, F], of float32[N, F] features."""
     if not games:
         shape = graph.node("explain/shape", "Shape", features)
-        return graph.node("contributions", "ConstantOfShape", shape, doc="No tree has a split; all are 0.")
+        return graph.node("explain/none", "ConstantOfShape", shape, doc="No tree has a split; all are 0.")
     conditions, buckets = bucketed(games)
     rows = graph.node("explain/rows", "Shape", features, start=0, end=1)
     per_row = graph.node("explain/per_row", "Concat", rows, graph.constant("explain/one", [1], np.int64), axis=0)
@@ -118,7 +118,7 @@ def _add_sums(graph: GraphBuilder, blocks: list[str], per_row: str, buckets: lis
     )
     owner = graph.node("explain/owners", "Expand", graph.indices("explain/owner", owners.reshape(1, -1)), per_row)
     return graph.node(
-        "contributions", "ScatterElements", start, owner, sums, axis=1, reduction="add", doc="SHAP values of the logit."
+        "explain/sums", "ScatterElements", start, owner, sums, axis=1, reduction="add", doc="SHAP values of the score."
     )
 
 

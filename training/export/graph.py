@@ -2,23 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import lightgbm
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
-from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from training.export.builder import GraphBuilder
 from training.export.calibration import IDENTITY, Calibration
 from training.export.errors import ExportError, NotExportableError
-from training.export.explanation import add_tree_contributions
-from training.export.lightgbm_reader import read_lightgbm
-from training.export.linear import LinearModel, add_linear, read_linear
-from training.export.scoring import add_tree_score
-from training.export.trees import TreeEnsemble, base_value, leaf_games
+from training.export.families import read_estimator
+from training.export.family import Explained, Exportable
 
 # Pinned: the oldest with what is used. Opset 18 has Shape's slice, ReduceSum by input and ScatterElements that adds;
 # ai.onnx.ml 3 has the TreeEnsembleRegressor in double precision.
@@ -30,6 +24,13 @@ _ONNX_FILE_DOC = (
     "features -> calibrated logit, probability and SHAP contributions; base_value + sum(contributions) = logit. "
     "NaN is a missing value; infinities must be refused before the graph is run."
 )
+
+
+class Output(NamedTuple):
+    """An output of the graph, float32."""
+
+    name: str
+    shape: tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,61 +73,40 @@ def export(
             f"expected a positive calibration slope, got {line.slope}: the calibrator turns the estimator's ranking "
             "round; check the labels it was fitted on"
         )
-    model = read_estimator(estimator).calibrated(line)
+    model = read_estimator(estimator).scaled(line)
     names = tuple(feature_names)
     if len(names) != model.feature_count or len(set(names)) != len(names):
         raise ExportError(
             f"expected {model.feature_count} distinct feature names in the estimator's column order, got "
             f"{len(names)} with {len(set(names))} distinct"
         )
-    return _serialised(_graph(model), names, metadata)
+    graph, outputs = _graph(model)
+    return _serialised(graph, outputs, names, metadata)
 
 
-def read_estimator(estimator: object) -> TreeEnsemble | LinearModel:
-    """The estimator as one of the families that have a graph, uncalibrated.
-
-    Raises:
-        NotExportableError: it belongs to none of them, or isn't fitted.
-    """
-    match estimator:
-        case lightgbm.Booster():
-            return read_lightgbm(estimator)
-        case lightgbm.LGBMClassifier():
-            _require_fitted(estimator)
-            return read_lightgbm(estimator.booster_)
-        case Pipeline():
-            _require_fitted(estimator)
-            return read_linear(estimator)
-        case _:
-            raise NotExportableError(
-                f"{type(estimator).__name__} has no exact graph; use LGBMClassifier or lightgbm.Booster (binary), or a "
-                "Pipeline of SimpleImputer, StandardScaler and LogisticRegression, and hand a calibrator over as "
-                "Calibration"
-            )
-
-
-def _require_fitted(estimator: lightgbm.LGBMClassifier | Pipeline) -> None:
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError as error:
-        raise NotExportableError(f"{type(estimator).__name__} isn't fitted; call fit before export") from error
-
-
-def _graph(model: TreeEnsemble | LinearModel) -> GraphBuilder:
+def _graph(model: Exportable) -> tuple[GraphBuilder, tuple[Output, ...]]:
     graph = GraphBuilder()
-    if isinstance(model, LinearModel):
-        add_linear(graph, "features", model)
-        base = model.base
-    else:
-        games = leaf_games(model)
-        base = base_value(model, games)
-        add_tree_score(graph, "features", model)
-        add_tree_contributions(graph, "features", games, model.feature_count)
+    nodes = model.add_nodes(graph, "features")
+    outputs = _add_scores(graph, nodes.scores)
+    if nodes.explained is not None:
+        outputs += _add_explanation(graph, model, nodes.explained)
+    return graph, outputs
+
+
+def _add_scores(graph: GraphBuilder, found: str) -> tuple[Output, ...]:
+    """The outputs before the explanation."""
+    scores = graph.cast("score/float32", found, TensorProto.FLOAT)
+    axis = graph.constant("score/target_axis", [1], np.int64)
+    graph.node("logit", "Squeeze", scores, axis, doc="The calibrated log-odds.")
     _add_probability(graph)
-    graph.node(
-        "base_value", "Identity", graph.constant("base", [base], np.float32), doc="The logit before any feature."
-    )
-    return graph
+    return (Output("logit", ("N",)), Output("probability", ("N",)))
+
+
+def _add_explanation(graph: GraphBuilder, model: Exportable, explained: Explained) -> tuple[Output, ...]:
+    graph.node("contributions", "Identity", explained.contributions, doc="SHAP values of the logit.")
+    base = graph.constant("base", explained.base_values, np.float32)
+    graph.node("base_value", "Identity", base, doc="The logit before any feature.")
+    return (Output("contributions", ("N", model.feature_count)), Output("base_value", (1,)))
 
 
 def _add_probability(graph: GraphBuilder) -> None:
@@ -141,21 +121,18 @@ def _add_probability(graph: GraphBuilder) -> None:
     graph.node("probability", "Div", numerator, graph.node("sigmoid/denominator", "Add", one, decay))
 
 
-def _serialised(graph: GraphBuilder, feature_names: tuple[str, ...], metadata: GraphMetadata) -> bytes:
-    def tensor(name: str, shape: list[str | int]) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+def _serialised(
+    graph: GraphBuilder, outputs: tuple[Output, ...], feature_names: tuple[str, ...], metadata: GraphMetadata
+) -> bytes:
+    def tensor(name: str, shape: tuple[str | int, ...]) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
 
     count = len(feature_names)
     body = helper.make_graph(
         graph.nodes,
         metadata.model_id,
-        [tensor("features", ["N", count])],
-        [
-            tensor("logit", ["N"]),
-            tensor("probability", ["N"]),
-            tensor("contributions", ["N", count]),
-            tensor("base_value", [1]),
-        ],
+        [tensor("features", ("N", count))],
+        [tensor(output.name, output.shape) for output in outputs],
         initializer=graph.constants,
         doc_string=_ONNX_FILE_DOC,
     )

@@ -17,7 +17,9 @@ from sklearn.preprocessing import StandardScaler
 from training.export.builder import GraphBuilder
 from training.export.calibration import Calibration
 from training.export.errors import NotExportableError
-from training.export.trees import FloatArray
+from training.export.family import Adapter, Explained, Nodes, Reference, Scale
+from training.export.shap_package import import_shap
+from training.export.trees import Float32Array, FloatArray
 
 _SUPPORTED = (
     "a Pipeline of SimpleImputer(strategy='median', add_indicator=True or False), StandardScaler() and "
@@ -44,13 +46,42 @@ class LinearModel:
         """The number of features F."""
         return len(self.median)
 
-    def calibrated(self, calibration: Calibration) -> "LinearModel":
-        """The model whose logit is the calibrated logit."""
+    @property
+    def target_count(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def scale(self) -> Scale:
+        """A logistic regression's score is the log-odds."""
+        return Scale.LOG_ODDS
+
+    @property
+    def thresholds(self) -> list[Float32Array]:
+        """None: a line has no steps."""
+        return [np.array([], dtype=np.float32)] * self.feature_count
+
+    def scaled(self, line: Calibration) -> "LinearModel":
+        """The model whose score is slope * score + intercept."""
         return replace(
             self,
-            base=self.base * calibration.slope + calibration.intercept,
-            weight=self.weight * calibration.slope,
-            indicator_weight=self.indicator_weight * calibration.slope,
+            base=self.base * line.slope + line.intercept,
+            weight=self.weight * line.slope,
+            indicator_weight=self.indicator_weight * line.slope,
+        )
+
+    def add_nodes(self, graph: GraphBuilder, features: str) -> Nodes:
+        """Add each feature's share, double[N, F], and their sum."""
+        shares = _add_shares(graph, features, self)
+        axis = graph.constant("linear/feature_axis", [1], np.int64)
+        total = graph.node("linear/sum", "ReduceSum", shares, axis, keepdims=1)
+        base = graph.constant("linear/base", self.base, np.float64)
+        return Nodes(
+            scores=graph.node("linear/score", "Add", total, base),
+            explained=Explained(
+                contributions=graph.cast("linear/contributions", shares, TensorProto.FLOAT),
+                base_values=np.array([self.base]),
+            ),
         )
 
 
@@ -83,8 +114,8 @@ def read_linear(pipeline: Pipeline) -> LinearModel:
     )
 
 
-def add_linear(graph: GraphBuilder, features: str, model: LinearModel) -> tuple[str, str]:
-    """Add the nodes that give `logit`, float32[N], and `contributions`, float32[N, F]."""
+def _add_shares(graph: GraphBuilder, features: str, model: LinearModel) -> str:
+    """Add the nodes that give what each feature adds to the base, double[N, F]."""
     value = graph.cast("linear/features", features, TensorProto.DOUBLE)
     missing = graph.node("linear/missing", "IsNaN", value)
     median = graph.constant("linear/median", model.median, np.float64)
@@ -98,14 +129,7 @@ def add_linear(graph: GraphBuilder, features: str, model: LinearModel) -> tuple[
     indicator_weight = graph.constant("linear/indicator_weight", model.indicator_weight, np.float64)
     flag_centred = graph.node("linear/flag_centred", "Sub", flag, missing_mean)
     flagged = graph.node("linear/by_missing", "Mul", flag_centred, indicator_weight)
-    shares = graph.node("linear/shares", "Add", measured, flagged)
-    axis = graph.constant("linear/feature_axis", [1], np.int64)
-    total = graph.node("linear/sum", "ReduceSum", shares, axis, keepdims=0)
-    logit = graph.node("linear/logit", "Add", total, graph.constant("linear/base", model.base, np.float64))
-    return (
-        graph.cast("logit", logit, TensorProto.FLOAT),
-        graph.cast("contributions", shares, TensorProto.FLOAT),
-    )
+    return graph.node("linear/shares", "Add", measured, flagged)
 
 
 def _steps(pipeline: Pipeline) -> tuple[SimpleImputer, StandardScaler, LogisticRegression]:
@@ -130,3 +154,44 @@ def _steps(pipeline: Pipeline) -> tuple[SimpleImputer, StandardScaler, LogisticR
     if len(regression.classes_) != 2:  # noqa: PLR2004 - binary has two classes
         raise NotExportableError(f"expected a binary outcome, got {len(regression.classes_)} classes")
     return imputer, scaler, regression
+
+
+def _accepts(estimator: object) -> bool:
+    return isinstance(estimator, Pipeline)
+
+
+def _reference(pipeline: Pipeline, rows: Float32Array) -> Reference:
+    """From the pipeline's own steps, on doubles: scikit-learn would round in float32 between the steps."""
+    scores = np.asarray(pipeline.decision_function(rows.astype(np.float64)), dtype=np.float64)
+    standardised = pipeline[:-1].transform(rows.astype(np.float64))
+    shares = _by_feature(pipeline, standardised * pipeline[-1].coef_[0])
+    return Reference(
+        scores=scores[:, np.newaxis],
+        contributions=shares[:, np.newaxis, :],
+        base_values=np.asarray(pipeline[-1].intercept_, dtype=np.float64),
+    )
+
+
+def _shap(pipeline: Pipeline, rows: Float32Array) -> tuple[Float32Array, FloatArray]:
+    """`LinearExplainer` on the standardised columns, whose background mean is 0."""
+    regression = pipeline[-1]
+    standardised = pipeline[:-1].transform(rows.astype(np.float64))
+    count = regression.coef_.shape[1]
+    explainer = import_shap().LinearExplainer(
+        (regression.coef_[0], regression.intercept_[0]), (np.zeros(count), np.eye(count))
+    )
+    shares = _by_feature(pipeline, np.asarray(explainer.shap_values(standardised), dtype=np.float64))
+    return rows, shares[:, np.newaxis, :]
+
+
+def _by_feature(pipeline: Pipeline, shares: FloatArray) -> FloatArray:
+    """Shares of the imputer's output columns summed by input feature, by the names that scikit-learn gives them."""
+    imputer = pipeline[0]
+    inputs = [f"x{position}" for position in range(imputer.n_features_in_)]
+    summed = np.zeros((len(shares), len(inputs)))
+    for column, name in enumerate(imputer.get_feature_names_out(inputs)):
+        summed[:, inputs.index(name.removeprefix("missingindicator_"))] += shares[:, column]
+    return summed
+
+
+ADAPTER = Adapter(supported=_SUPPORTED, accepts=_accepts, read=read_linear, reference=_reference, shap=_shap)

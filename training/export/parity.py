@@ -8,10 +8,10 @@ import onnxruntime
 
 from training.export.calibration import IDENTITY, Calibration
 from training.export.errors import ParityError
-from training.export.graph import read_estimator
+from training.export.families import adapter_of
+from training.export.family import Adapter, Reference
 from training.export.probes import Probes, probe_rows
-from training.export.reference import Reference, reference_of, shap_reference
-from training.export.trees import Float32Array, FloatArray, TreeEnsemble
+from training.export.trees import Float32Array, FloatArray
 
 LOGIT_TOLERANCE = 1e-5
 CONTRIBUTION_TOLERANCE = 1e-5
@@ -85,16 +85,14 @@ def prove(
     """
     _check_rows(rows)
     line = calibration or IDENTITY
-    model = read_estimator(estimator)
-    ensemble = model if isinstance(model, TreeEnsemble) else None
-    probes = probe_rows(rows, ensemble, np.random.default_rng(seed))
+    adapter = adapter_of(estimator)
+    probes = probe_rows(rows, adapter.read(estimator).thresholds, np.random.default_rng(seed))
     session = open_session(model_bytes)
     outputs = run_graph(session, probes.rows)
-    reference = reference_of(estimator, line, probes.rows)
-    chosen = probes.rows[np.unique(np.linspace(0, len(probes.rows) - 1, num=shap_rows, dtype=np.int64))]
-    has_games = ensemble is None or len(ensemble.trees) > 0
-    against_shap = chosen if has_games else chosen[:0]
-    proof = _proof(probes, outputs, reference, _shap_difference(session, estimator, line, against_shap), against_shap)
+    reference = adapter.reference(estimator, probes.rows).scaled(line)
+    against_shap = probes.rows[np.unique(np.linspace(0, len(probes.rows) - 1, num=shap_rows, dtype=np.int64))]
+    shap_difference = _shap_difference(session, adapter, estimator, line, against_shap)
+    proof = _proof(probes, outputs, reference, shap_difference, against_shap)
     _require(proof)
     return proof
 
@@ -129,11 +127,16 @@ def _check_rows(rows: Float32Array) -> None:
 
 
 def _shap_difference(
-    session: onnxruntime.InferenceSession, estimator: object, calibration: Calibration, rows: Float32Array
+    session: onnxruntime.InferenceSession,
+    adapter: Adapter,
+    estimator: object,
+    calibration: Calibration,
+    rows: Float32Array,
 ) -> float:
-    if len(rows) == 0:
+    if adapter.shap is None or len(rows) == 0:
         return 0.0
-    explained_rows, expected = shap_reference(estimator, calibration, rows)
+    explained_rows, raw = adapter.shap(estimator, rows)
+    expected = raw[:, 0] * calibration.slope
     outputs = run_graph(session, explained_rows)
     return _largest(outputs.contributions - expected, _scale(outputs.base_value, expected)[:, np.newaxis])
 
@@ -141,7 +144,10 @@ def _shap_difference(
 def _proof(
     probes: Probes, outputs: GraphOutputs, reference: Reference, shap_difference: float, shap_rows: Float32Array
 ) -> ParityProof:
-    scale = _scale(reference.base_value, reference.contributions)
+    assert reference.contributions is not None and reference.base_values is not None  # noqa: S101, PT018
+    logit, contributions = reference.scores[:, 0], reference.contributions[:, 0]
+    base_value = float(reference.base_values[0])
+    scale = _scale(base_value, contributions)
     total = outputs.base_value + outputs.contributions.sum(axis=1)
     # The risk that belongs to the logit served; its distance from the library's is the logit's business.
     expected_risk = np.exp(np.minimum(outputs.logit, 0.0)) / (1.0 + np.exp(-np.abs(outputs.logit)))
@@ -150,10 +156,9 @@ def _proof(
         real_rows=probes.real_rows,
         rows_against_shap=len(shap_rows),
         thresholds_covered=probes.thresholds_covered,
-        largest_logit_difference=_largest(outputs.logit - reference.logit, np.maximum(1.0, np.abs(reference.logit))),
-        largest_base_value_difference=abs(outputs.base_value - reference.base_value)
-        / max(1.0, abs(reference.base_value)),
-        largest_contribution_difference=_largest(outputs.contributions - reference.contributions, scale[:, np.newaxis]),
+        largest_logit_difference=_largest(outputs.logit - logit, np.maximum(1.0, np.abs(logit))),
+        largest_base_value_difference=abs(outputs.base_value - base_value) / max(1.0, abs(base_value)),
+        largest_contribution_difference=_largest(outputs.contributions - contributions, scale[:, np.newaxis]),
         largest_shap_difference=shap_difference,
         largest_additivity_difference=_largest(total - outputs.logit, scale),
         largest_probability_difference=_largest(

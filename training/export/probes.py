@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.export.trees import Float32Array, TreeEnsemble
+from training.export.trees import Float32Array
 
 # Rows in which a single real value was moved onto a split, so that the rest of the path is a real one.
 _SINGLE_MOVES = 256
@@ -22,15 +22,14 @@ class Probes:
     thresholds_covered: int
 
 
-def probe_rows(real: Float32Array, ensemble: TreeEnsemble | None, rng: np.random.Generator) -> Probes:
+def probe_rows(real: Float32Array, thresholds: list[Float32Array], rng: np.random.Generator) -> Probes:
     """Real rows, rows on every threshold and one float32 step to both sides, rows with NaN, an all-missing row.
 
     Args:
         real: float32[N, F], at least one row.
-        ensemble: the trees whose thresholds are to be met, None for a model without any.
+        thresholds: per feature, the distinct values that are to be met exactly; none where it has none.
         rng: chooses rows and moves.
     """
-    thresholds = _thresholds(ensemble, real.shape[1])
     parts = [real, _missing_rows(real, rng), _extreme_rows(real)]
     if any(len(values) for values in thresholds):
         parts += [_rows_on_thresholds(real, thresholds, rng), _single_moves(real, thresholds, rng)]
@@ -39,16 +38,6 @@ def probe_rows(real: Float32Array, ensemble: TreeEnsemble | None, rng: np.random
         real_rows=len(real),
         thresholds_covered=sum(len(values) for values in thresholds),
     )
-
-
-def _thresholds(ensemble: TreeEnsemble | None, feature_count: int) -> list[Float32Array]:
-    """The distinct float32 thresholds of each feature."""
-    trees = ensemble.trees if ensemble else ()
-    if not trees:
-        return [np.array([], dtype=np.float32)] * feature_count
-    features = np.concatenate([tree.feature for tree in trees])
-    values = np.concatenate([tree.threshold for tree in trees])
-    return [np.asarray(np.unique(values[features == feature])) for feature in range(feature_count)]
 
 
 def _steps(values: Float32Array) -> Float32Array:

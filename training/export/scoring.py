@@ -8,17 +8,18 @@ from training.export.trees import Tree, TreeEnsemble
 
 
 def add_tree_score(graph: GraphBuilder, features: str, ensemble: TreeEnsemble) -> str:
-    """Add the nodes that give the logit, float32[N], of float32[N, F] features.
+    """Add the nodes that give the score, float32[N, 1], of float32[N, F] features.
 
-    The kernel compares and sums in double and rounds once to float32, so the logit is off by half a unit in the
+    The kernel compares and sums in double and rounds once to float32, so the score is off by half a unit in the
     last place, whatever the leaf values are. A model without any split gets its constant instead: the kernel is
     never asked for a tree without a test.
     """
     if not ensemble.trees:
         rows = graph.node("score/rows", "Shape", features, start=0, end=1)
+        shape = graph.node("score/shape", "Concat", rows, graph.constant("score/one", [1], np.int64), axis=0)
         constant = numpy_helper.from_array(np.array([ensemble.constant], dtype=np.float32))
-        return graph.node("logit", "ConstantOfShape", rows, value=constant, doc="No tree has a split.")
-    scored = graph.node(
+        return graph.node("score/constant", "ConstantOfShape", shape, value=constant, doc="No tree has a split.")
+    return graph.node(
         "score/trees",
         "TreeEnsembleRegressor",
         graph.cast("score/features", features, TensorProto.DOUBLE),
@@ -28,7 +29,6 @@ def add_tree_score(graph: GraphBuilder, features: str, ensemble: TreeEnsemble) -
         base_values_as_tensor=numpy_helper.from_array(np.array([ensemble.constant])),
         **_attributes(ensemble.trees),
     )
-    return graph.node("logit", "Squeeze", scored, graph.constant("score/target_axis", [1], np.int64))
 
 
 def _attributes(trees: tuple[Tree, ...]) -> dict[str, object]:

@@ -9,8 +9,10 @@ from onnx import numpy_helper
 
 from tests.training.export.examples import CALIBRATION, cohort, exported, trained
 from training.export import Calibration, ParityError, lightgbm_reader, prove
+from training.export.family import Scale
 from training.export.lightgbm_reader import read_lightgbm
 from training.export.probes import probe_rows
+from training.export.tree_sum import TreeSum
 from training.export.trees import Float32Array, FloatArray
 
 
@@ -37,7 +39,8 @@ def test_random_models_are_exported_exactly(
 def test_every_threshold_is_met_exactly_and_one_step_to_both_sides() -> None:
     rows, labels = cohort(missing=0.0)
     ensemble = read_lightgbm(trained(rows, labels))
-    probes = probe_rows(rows[:10], ensemble, np.random.default_rng(0))
+    read = TreeSum(ensemble=ensemble, scale=Scale.LOG_ODDS)
+    probes = probe_rows(rows[:10], read.thresholds, np.random.default_rng(0))
     count = 0
     for feature in range(5):
         mine = [tree.threshold[tree.feature == feature] for tree in ensemble.trees]
