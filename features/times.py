@@ -2,7 +2,7 @@
 
 import re
 from calendar import isleap, monthrange
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -42,8 +42,6 @@ EARLIEST = microseconds(datetime(1, 1, 1, tzinfo=UTC))
 LATEST = microseconds(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
 
 
-# The results of one panel share their times, and a chart that is opened again brings the same times again.
-@lru_cache(maxsize=4096)
 def parse(text: str) -> Span:
     """Parse a FHIR date, dateTime or instant (FHIR R4, datatypes, 2.24.0.1).
 
@@ -65,7 +63,7 @@ def parse(text: str) -> Span:
         raise ValueError("Expected one offset behind the time of day.")
     # Naive arithmetic and a remembered offset: three times as fast as an aware datetime, and as exact.
     since = clock - EPOCH_CLOCK
-    seconds = since.days * SECONDS_PER_DAY + since.seconds - _offset_seconds(text[-length:])
+    seconds = since.days * SECONDS_PER_DAY + since.seconds - offset_seconds(text[-length:])
     time = seconds * 1_000_000 + since.microseconds
     if not EARLIEST <= time <= LATEST:
         raise ValueError("Expected a time in the years 1 to 9999, in UTC.")
@@ -73,7 +71,12 @@ def parse(text: str) -> Span:
 
 
 @lru_cache(maxsize=64)
-def _offset_seconds(text: str) -> int:
+def offset_seconds(text: str) -> int:
+    """The seconds by which an offset, `Z` or `+01:00`, is ahead of UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
     if ZONE.fullmatch(text) is None:
         raise ValueError("Expected an offset (Z or +01:00) behind the time of day.")
     if text == "Z":
@@ -86,12 +89,12 @@ def _parse_date(text: str) -> Span:
     if DATE.fullmatch(text) is None:
         raise ValueError("Expected a FHIR date: YYYY, YYYY-MM or YYYY-MM-DD.")
     completed = text + "-01-01"[len(text) - YEAR :]
-    first = datetime.fromisoformat(completed).replace(tzinfo=UTC)
+    first = date.fromisoformat(completed)
     if len(text) == DAY:
         days = 1
     elif len(text) == MONTH:
         days = monthrange(first.year, first.month)[1]
     else:
         days = 366 if isleap(first.year) else 365
-    begin = microseconds(first)
+    begin = (first.toordinal() - EPOCH.toordinal()) * SECONDS_PER_DAY * 1_000_000
     return Span(begin, begin + days * SECONDS_PER_DAY * 1_000_000 - 1)

@@ -252,7 +252,7 @@ class _Job(NamedTuple):
 def _check_index(patients: Ints, times: Ints, known_patients: int) -> None:
     if patients.shape != times.shape or patients.ndim != 1:
         raise ValueError(f"Expected two arrays [N], got index_patients {patients.shape} and index_times {times.shape}.")
-    if len(patients) and (patients.min() < 0 or patients.max() >= known_patients):
+    if np.count_nonzero((patients < 0) | (patients >= known_patients)):
         raise ValueError(f"Expected index_patients in 0..{known_patients - 1}; one is outside.")
 
 

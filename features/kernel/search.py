@@ -172,7 +172,7 @@ class Block(NamedTuple):
 
     def tick(self) -> int:
         """The longest tick that events lie on, in microseconds."""
-        return 1 if (self.time % SECOND).any() else SECOND
+        return 1 if np.count_nonzero(self.time % SECOND) else SECOND
 
     def find(self, windows: Windows, patients: Ints, times: Ints) -> Ranges | None:
         """The events of each window [W] at each index time [N], known then or later.

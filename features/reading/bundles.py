@@ -9,6 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+LOCAL = "urn:uuid:"
+"""How an address begins that holds in one Bundle alone."""
+
 _LOCAL_URL = re.compile(rb'"fullUrl"\s*:\s*"urn:uuid:')
 _LOCAL_REFERENCE = re.compile(rb'("reference"\s*:\s*")(urn:uuid:[^"\\]+)"')
 
@@ -59,7 +62,7 @@ def _with_id(entry: bytes, names: dict[bytes, bytes]) -> bytes:
         head = _HEAD.decode(read.resource)
     except _UNREADABLE:  # whoever decodes the entry counts it
         return entry
-    if not read.fullUrl.startswith("urn:uuid:"):
+    if not read.fullUrl.startswith(LOCAL):
         return entry
     name = head.id or read.fullUrl.rpartition(":")[2]
     names[read.fullUrl.encode()] = msgspec.json.encode(f"{head.resourceType}/{name}")[1:-1]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from operator import attrgetter
 
 import msgspec
 
@@ -21,9 +20,6 @@ UNUSABLE: dict[int, tuple[Reason, str | None]] = {
     NO_PATIENT: (Reason.SUBJECT_MISSING, "reference to no Patient"),
     OTHER_PATIENT: (Reason.OTHER_PATIENT, None),
 }
-
-_SUBJECT = attrgetter("subject")
-_SAYS_OF_ITSELF = attrgetter("id", "meta", "identifier", "status")
 
 
 class Collector:
@@ -67,13 +63,13 @@ class Collector:
 
     def subjects_of(self, resources: Sequence[fhir.Observation]) -> list[int]:
         """The patient of each resource; those that must not be used are counted."""
-        raws = list(map(bytes, map(_SUBJECT, resources)))
-        try:
-            subjects = list(map(self._subjects.__getitem__, raws))
-        except KeyError:
-            for raw in set(raws).difference(self._subjects):
-                self._resolve(raw)
-            subjects = list(map(self._subjects.__getitem__, raws))
+        raws = [resource.subject for resource in resources]
+        first = bytes(raws[0])
+        if first == bytes(raws[-1]) and first[:1] == b"{" and b"".join(raws) == first * len(raws):
+            # All of one patient, as in a call: no JSON object is the beginning of another one, so all are alike.
+            subjects = [self._numbered(first)] * len(raws)
+        else:
+            subjects = [self._numbered(bytes(raw)) for raw in raws]
         if min(subjects) < 0:
             for subject in subjects:
                 self.count_unusable(subject)
@@ -81,9 +77,7 @@ class Collector:
 
     def subject(self, raw: msgspec.Raw) -> int:
         """The patient that a resource is about; negative, and counted, where it must not be used."""
-        wording = bytes(raw)
-        found = self._subjects.get(wording)
-        subject = self._resolve(wording) if found is None else found
+        subject = self._numbered(bytes(raw))
         self.count_unusable(subject)
         return subject
 
@@ -92,6 +86,10 @@ class Collector:
         if subject < 0:
             reason, detail = UNUSABLE[subject]
             self.refusals.add(reason, detail=detail)
+
+    def _numbered(self, wording: bytes) -> int:
+        found = self._subjects.get(wording)
+        return self._resolve(wording) if found is None else found
 
     def _resolve(self, wording: bytes) -> int:
         reference = decode_part(wording, fhir.Reference)
@@ -117,17 +115,17 @@ class Collector:
         """Enter Observations that have a say, with their patients; gives the number of the first."""
         instances = self.said.instances
         first = len(instances)
-        names, metas, identifiers, found = zip(*map(_SAYS_OF_ITSELF, kept), strict=True)
         instances.patient.extend(patients)
         instances.type.extend(repeat(TYPE_NUMBERS["Observation"], len(kept)))
-        instances.id.extend(names)
-        instances.meta.extend(metas)
-        if any(identifiers):
-            instances.identifier.extend(map(_identifier, identifiers))
+        instances.id.extend([one.id for one in kept])
+        instances.meta.extend([one.meta for one in kept])
+        instances.identifier.extend(_identifiers(kept))
+        found = [one.status for one in kept]
+        if found.count(found[0]) == len(found):
+            instances.rank.extend(repeat(statuses.RANK.get(found[0] or "", 0), len(found)))
         else:
-            instances.identifier.extend(repeat(None, len(kept)))
-        ranks = {status: statuses.RANK.get(status or "", 0) for status in set(found)}
-        instances.rank.extend(map(ranks.__getitem__, found))
+            ranks = {status: statuses.RANK.get(status or "", 0) for status in set(found)}
+            instances.rank.extend(map(ranks.__getitem__, found))
         return first
 
     def enlist(self, resource: fhir.Resource, patient: int, status: str | None = None) -> int:
@@ -150,6 +148,16 @@ class Collector:
             else:
                 when, value = held.when, float(meaning.ordinal)
                 self.row(Row(instance, meaning.position, when.time, when.known, held.until, value, counts=True))
+
+
+def _identifiers(resources: Sequence[fhir.Observation]) -> list[str | None]:
+    """As `_identifier`, of each; the first of them, as nearly always, without a call."""
+    several = [one.identifier for one in resources]
+    if not any(several):
+        return [None] * len(several)
+    return [
+        f"{of[0].system}|{of[0].value}" if of and of[0].system and of[0].value else _identifier(of) for of in several
+    ]
 
 
 def _identifier(identifiers: Iterable[fhir.Identifier]) -> str | None:

@@ -1,12 +1,12 @@
 """Decoding: bytes become the typed structs of `features.reading.fhir`; what cannot be decoded is counted."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
 import msgspec
 
-from features.reading.bundles import has_local_references, with_references
+from features.reading.bundles import LOCAL, has_local_references, with_references
 from features.reading.fhir import KNOWN_TYPES, Resource
 from features.refusals import Reason, Refusal, Refusals
 
@@ -23,7 +23,8 @@ to the caller.
 """
 
 
-class _Entry(msgspec.Struct, frozen=True, gc=False):
+class _Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    fullUrl: str = ""  # noqa: N815
     resource: Resource
 
 
@@ -87,28 +88,26 @@ def decode_lines(block: bytes) -> list[Resource] | None:
         return None
 
 
-def decode_searchset(raw: bytes | msgspec.Raw, refusals: Refusals) -> Iterator[Resource]:
+def decode_searchset(raw: bytes | msgspec.Raw, refusals: Refusals) -> Sequence[Resource]:
     """Decode the entries of a FHIR Bundle, or a single resource.
 
-    The fast way decodes all entries at once. Only if one of them is of another type or malformed are they
-    decoded one by one, so that one bad entry costs itself and not its neighbours. A Bundle within a Bundle, as a server
-    answers a batch of searches, is opened; one within that is not, and is counted.
+    The fast way decodes all entries at once. Only if one of them is of another type or malformed, or has an address
+    by which others may refer to it, are they decoded one by one, so that one bad entry costs itself and not its
+    neighbours. A Bundle within a Bundle, as a server answers a batch of searches, is opened; one within that is not,
+    and is counted.
 
     Raises:
         RecursionError: it nests deeper than can be decoded.
     """
-    if has_local_references(raw):
-        yield from _decode_one_by_one(raw, refusals)
-        return
     try:
         found: Resource | _Searchset = _RESOURCE_OR_SEARCHSET.decode(raw)
     except UNREADABLE:
-        yield from _decode_one_by_one(raw, refusals)
-        return
-    if isinstance(found, _Searchset):
-        yield from (entry.resource for entry in found.entry)
-    else:
-        yield found
+        return list(_decode_one_by_one(raw, refusals))
+    if not isinstance(found, _Searchset):
+        return (found,)
+    if LOCAL in "|".join([entry.fullUrl for entry in found.entry]):
+        return list(_decode_one_by_one(raw, refusals))
+    return [entry.resource for entry in found.entry]
 
 
 def decode_part(raw: msgspec.Raw | bytes, part: type[Part]) -> Part | None:

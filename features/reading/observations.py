@@ -8,38 +8,30 @@ goes through `features.reading.answers`, one by one.
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain, compress
-from operator import attrgetter, itemgetter, not_
-from typing import NamedTuple
+from itertools import compress
+from operator import itemgetter, not_
+from typing import Any, NamedTuple, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from features.reading import fhir, statuses
-from features.reading.answers import Measured, says_anything, value_of
+from features.reading.answers import Measured, says_anything
 from features.reading.collector import Collector
 from features.reading.decode import decode_part, decode_resource
+from features.reading.instants import instants
 from features.reading.interpreter import Interpreter, Meaning, Meanings, Refused
 from features.reading.observer import Observer
+from features.reading.quantities import values_of
 from features.reading.references import type_and_id
 from features.reading.statements import Codings, Confirmation, Rows, When
-from features.reading.timing import measured_at, when_of
+from features.reading.timing import when_of
 from features.refusals import Reason
 from features.vocabulary.code import identify
 
-_CODE = attrgetter("code")
-_COMPONENT = attrgetter("component")
-_STATUS = attrgetter("status")
-_FOCUS = attrgetter("focus")
-_TIMES = attrgetter("effectiveDateTime", "issued")
-_ABSENT = attrgetter("dataAbsentReason")
-_QUANTITY = attrgetter("valueQuantity")
-_NUMBERS = attrgetter("value", "unit", "system", "code", "comparator")
-_NUMBER = attrgetter("number")
-_POSITION = attrgetter("position")
 _ONLY = itemgetter(0)
 _NO_TIME = When(0, 0)
-_NOTHING = fhir.Quantity()
 
 Numbers = NDArray[np.int64]
 Part = tuple[Meaning, Measured]
@@ -49,11 +41,15 @@ BEINGS = frozenset({"Patient", "RelatedPerson", "Group", "Practitioner"})
 
 
 class Found(NamedTuple):
-    """What is measured, a row each: in which Observation (its position), by which meaning, and where the value is."""
+    """What is measured, a row each: in which Observation (its position), by which meaning, and where the value is.
+
+    Plain, if each Observation is one row, in their order.
+    """
 
     owner: Sequence[int]
     meaning: Sequence[Meaning]
     measured: Sequence[Measured]
+    is_plain: bool
 
 
 class ObservationReader:
@@ -75,43 +71,43 @@ class ObservationReader:
     def read(self, observations: Sequence[fhir.Observation]) -> None:
         """Read Observations of any patients."""
         patients = self._collector.subjects_of(observations)
-        meanings = self._meanings(list(map(bytes, map(_CODE, observations))))
+        meanings = self._meanings([one.code for one in observations])
         if self._observer is not None:
             self._observer.observations(observations, patients, meanings)
         parts: dict[int, list[Part]] = {}
-        wanted: list[object] = list(meanings)
-        composed = list(compress(range(len(observations)), map(_COMPONENT, observations)))
+        wanted: list[Any] = meanings
+        composed = [i for i, one in enumerate(observations) if one.component]
         if composed:
             parts = self._parts(observations, meanings, composed)
-            for i, found in parts.items():
-                wanted[i] = found
+            wanted = [parts.get(i, found) for i, found in enumerate(meanings)]
         unusable = 0
         if min(patients) < 0:
             wanted = [patient >= 0 and found for patient, found in zip(patients, wanted, strict=True)]
             unusable = sum(patient < 0 for patient in patients)
-        kept = list(compress(observations, wanted))
-        if len(kept) + unusable < len(observations):
-            self._refusals.add(Reason.CODE_NOT_MAPPED, count=len(observations) - len(kept) - unusable)
-        if not kept:
-            return
-        kept_parts = {}
-        if parts:
+        if not all(wanted):
             positions = list(compress(range(len(observations)), wanted))
-            kept_parts = {bisect_left(positions, i): found for i, found in parts.items() if wanted[i]}
-        first = self._collector.enlist_observations(kept, list(compress(patients, wanted)))
-        found_rows = _spread(kept, list(compress(meanings, wanted)), kept_parts)
-        self._collector.add_part(self._rows(kept, found_rows, first))
+            not_mapped = len(observations) - len(positions) - unusable
+            if not_mapped:
+                self._refusals.add(Reason.CODE_NOT_MAPPED, count=not_mapped)
+            if not positions:
+                return
+            parts = {bisect_left(positions, i): found for i, found in parts.items() if wanted[i]}
+            observations = [observations[i] for i in positions]
+            patients, meanings = [patients[i] for i in positions], [meanings[i] for i in positions]
+        first = self._collector.enlist_observations(observations, patients)
+        found_rows = _spread(observations, meanings, parts)
+        self._collector.add_part(self._rows(observations, found_rows, first))
 
-    def _meanings(self, wordings: list[bytes]) -> list[Meanings]:
+    def _meanings(self, codes: Sequence[msgspec.Raw]) -> list[Meanings]:
         known = self._interpreter.wordings("observation").get
-        found = list(map(known, wordings))
+        found = [known(bytes(code)) for code in codes]
         if None not in found:
-            return found  # type: ignore[return-value]  # mypy does not see what is not in it
-        for wording in {w for w, one in zip(wordings, found, strict=True) if one is None}:
+            return cast("list[Meanings]", found)
+        for wording in {bytes(code) for code, one in zip(codes, found, strict=True) if one is None}:
             self._interpreter.meanings(wording, "observation")
-        found = list(map(known, wordings))
         # What is still missing is no CodeableConcept, or too long to be remembered.
-        return [self._meaning(w) if one is None else one for w, one in zip(wordings, found, strict=True)]
+        wordings = map(bytes, codes)
+        return [self._meaning(wording) if one is None else one for wording, one in ((w, known(w)) for w in wordings)]
 
     def _meaning(self, wording: bytes) -> Meanings:
         found = self._interpreter.meanings(wording, "observation")
@@ -124,7 +120,7 @@ class ObservationReader:
         self, observations: Sequence[fhir.Observation], meanings: Sequence[Meanings], positions: Sequence[int]
     ) -> dict[int, list[Part]]:
         """By position: the Observations that have components, and of them what a concept is measured by."""
-        codes = [bytes(component.code) for i in positions for component in observations[i].component]
+        codes = [component.code for i in positions for component in observations[i].component]
         named = iter(self._meanings(codes))
         parts: dict[int, list[Part]] = {}
         for i in positions:
@@ -136,42 +132,54 @@ class ObservationReader:
             parts[i] = components if is_panel else [*((meaning, observation) for meaning in meanings[i]), *components]
         return parts
 
-    def _rows(self, kept: list[fhir.Observation], found: Found, first: int) -> Rows:
-        owner = np.array(found.owner, np.intp)
-        status = self._status_reasons(kept)
-        if any(map(_FOCUS, kept)):
-            elsewhere = self._interpreter.refused_number(Refused(Reason.OTHER_PATIENT, "focus"))
-            status = np.where([is_of_another(one) for one in kept], elsewhere, status)
-        status = status[owner]
-        time, known, time_reason = (column[owner] for column in self._times(kept))
-        value, value_reason = self._values(found)
-        if self._interpreter.has_demands:
-            self._check_demands(kept, found, value_reason)
-        reason = np.where(status, status, np.where(time_reason, time_reason, value_reason))
-        timeless = (time_reason == self._time_missing) & (status == 0) & (value_reason == 0)
-        concept = np.array(list(map(_POSITION, found.meaning)), np.int32)
-        refused = np.where(timeless, 0, reason)
+    def _rows(self, kept: Sequence[fhir.Observation], found: Found, first: int) -> Rows:
+        owner = np.arange(len(kept)) if found.is_plain else np.array(found.owner, np.int64)
+        status, (time, known, time_reason) = self._status_reasons(kept), self._times(kept)
+        if not found.is_plain:
+            time, known = time[owner], known[owner]
+            status, time_reason = (None if one is None else one[owner] for one in (status, time_reason))
+        value, reason = values_of(found.measured, found.meaning, self._interpreter)
+        self._check_demands(kept, found, reason)
+        timeless = np.zeros(len(owner), np.bool_)
+        refused = reason
+        if time_reason is not None:
+            timeless = (time_reason == self._time_missing) & (reason == 0)
+            reason = np.where(time_reason, time_reason, reason)
+            refused = np.where(timeless, 0, reason)
+        if status is not None:
+            timeless &= status == 0
+            reason, refused = (np.where(status, status, one) for one in (reason, refused))
+        concept = np.array([meaning.position for meaning in found.meaning], np.int32)
         self._count(concept, refused)
         if self._observer is not None:
             self._observer.values(found.measured, found.meaning, value, refused)
         return Rows(owner + first, concept, time, known, time, value, reason == 0, timeless)
 
     def _count(self, concept: NDArray[np.int32], reason: Numbers) -> None:
-        refused = np.flatnonzero(reason)
-        if not len(refused):
+        if not np.count_nonzero(reason):
             return
+        refused = np.flatnonzero(reason)
         pairs = Counter(zip(concept[refused].tolist(), reason[refused].tolist(), strict=True))
         for (position, number), count in pairs.items():
             why = self._interpreter.refused(number)
             self._refusals.add(why.reason, self._interpreter.concepts[position], why.detail, count=count)
 
-    def _status_reasons(self, kept: list[fhir.Observation]) -> Numbers:
-        """By Observation: 0 if its status says that it was measured, else the number of the refusal."""
-        found = list(map(_STATUS, kept))
+    def _status_reasons(self, kept: Sequence[fhir.Observation]) -> Numbers | None:
+        """By Observation: 0 if its status says that it was measured of its subject, else the number of the refusal.
+
+        None where all do, as nearly always.
+        """
+        found = [one.status for one in kept]
+        focused = [i for i, one in enumerate(kept) if one.focus and is_of_another(one)]
+        if not focused and found.count(found[0]) == len(found) and not self._status_reason(found[0]):
+            return None
         numbers = {status: self._status_reason(status) for status in set(found)}
-        if not any(numbers.values()):
-            return np.zeros(len(kept), np.int64)
-        return np.array(list(map(numbers.__getitem__, found)), np.int64)
+        if not focused and not any(numbers.values()):
+            return None
+        reasons = np.array(list(map(numbers.__getitem__, found)), np.int64)
+        if focused:
+            reasons[focused] = self._interpreter.refused_number(Refused(Reason.OTHER_PATIENT, "focus"))
+        return reasons
 
     def _status_reason(self, status: str | None) -> int:
         if status is not None and statuses.OBSERVATION.get(status, False):
@@ -180,60 +188,30 @@ class ObservationReader:
         word = status if status in statuses.OBSERVATION else "no FHIR status"
         return self._interpreter.refused_number(Refused(Reason.STATUS, word))
 
-    def _times(self, kept: list[fhir.Observation]) -> tuple[Numbers, Numbers, Numbers]:
-        """Times, times known, and the numbers of refusals where there are none; 0 is no refusal."""
-        effective, issued = zip(*map(_TIMES, kept), strict=True)
-        found = list(map(measured_at, effective, issued))
-        if None in effective:
-            found = [when_of(one) if at is None else when for one, at, when in zip(kept, effective, found, strict=True)]
-        reasons = np.zeros(len(found), np.int64)
-        if Refused in set(map(type, found)):
-            for i, when in enumerate(found):
-                if isinstance(when, Refused):
-                    reasons[i], found[i] = self._interpreter.refused_number(when), _NO_TIME
-        # Four times as fast as an array of pairs.
-        time, known = np.fromiter(chain.from_iterable(found), np.int64, 2 * len(found)).reshape(-1, 2).T
+    def _times(self, kept: Sequence[fhir.Observation]) -> tuple[Numbers, Numbers, Numbers | None]:
+        """Times, times known, and the numbers of refusals where there are none; 0, or None for all, is no refusal."""
+        effective, issued = [one.effectiveDateTime for one in kept], [one.issued for one in kept]
+        time, singly = instants([text or "" for text in effective])
+        known = time
+        if issued != effective:
+            both = zip(issued, effective, strict=True)
+            told, more = instants([(first if last is None else last) or "" for last, first in both])
+            known = np.maximum(time, told)
+            singly = sorted({*singly, *more})
+        if not singly:
+            return time, known, None
+        known, reasons = known.copy(), np.zeros(len(kept), np.int64)
+        for i in singly:
+            when = when_of(kept[i])
+            if isinstance(when, Refused):
+                reasons[i], when = self._interpreter.refused_number(when), _NO_TIME
+            time[i], known[i] = when
         return time, known, reasons
 
-    def _values(self, found: Found) -> tuple[NDArray[np.float64], Numbers]:
-        """The values in their concepts' units, and the numbers of refusals where there are none."""
-        quantities, others = list(map(_QUANTITY, found.measured)), list[int]()
-        if None in quantities or any(map(_ABSENT, found.measured)):
-            absent = map(_ABSENT, found.measured)
-            others = [i for i, (q, a) in enumerate(zip(quantities, absent, strict=True)) if a is not None or q is None]
-        for i in others:
-            quantities[i] = _NOTHING
-        number, unit, system, code, comparator = zip(*map(_NUMBERS, quantities), strict=True)
-        keys = list(zip(map(_NUMBER, found.meaning), unit, system, code, comparator, strict=True))
-        try:
-            numbers = list(map(self._interpreter.quantity_numbers().__getitem__, keys))
-        except KeyError:
-            numbers = [self._interpreter.quantity_number(k, m) for k, m in zip(keys, found.meaning, strict=True)]
-        value, reason = self._converted(np.array(number, np.float64), np.array(numbers, np.int64))
-        for i in others:
-            self._put(i, value_of(found.measured[i], found.meaning[i], self._interpreter), value, reason)
-        return value, reason
-
-    def _converted(self, number: NDArray[np.float64], conversion: Numbers) -> tuple[NDArray[np.float64], Numbers]:
-        scales = self._interpreter.scales()
-        reason = np.where(conversion < 0, -1 - conversion, 0)
-        conversion = np.maximum(conversion, 0)
-        value = number * scales.scale[conversion] + scales.offset[conversion]
-        implausible = self._interpreter.refused_number(Refused(Reason.VALUE_IMPLAUSIBLE))
-        inside = (scales.low[conversion] <= value) & (value <= scales.high[conversion])
-        reason[(reason == 0) & ~inside] = implausible
-        # Said before all else: a missing number often stands without a unit.
-        reason[np.isnan(number)] = self._interpreter.refused_number(Refused(Reason.VALUE_MISSING))
-        return value, reason
-
-    def _put(self, i: int, said: float | Refused, value: NDArray[np.float64], reason: Numbers) -> None:
-        if isinstance(said, Refused):
-            reason[i] = self._interpreter.refused_number(said)
-        else:
-            value[i], reason[i] = said, 0
-
-    def _check_demands(self, kept: list[fhir.Observation], found: Found, reason: Numbers) -> None:
+    def _check_demands(self, kept: Sequence[fhir.Observation], found: Found, reason: Numbers) -> None:
         """Refuse what was measured by another method than its code demands; have the specimen confirmed later."""
+        if not self._interpreter.has_demands:
+            return
         for i, meaning in enumerate(found.meaning):
             if meaning.demands is None or reason[i]:
                 continue
@@ -282,7 +260,7 @@ def codings(code: fhir.CodeableConcept | None) -> Codings:
 def _spread(kept: Sequence[fhir.Observation], meanings: Sequence[Meanings], parts: Mapping[int, list[Part]]) -> Found:
     """One row for each meaning of each Observation, and for each of the parts where it has components."""
     if not parts and max(map(len, meanings)) == 1:
-        return Found(range(len(kept)), list(map(_ONLY, meanings)), kept)
+        return Found(range(len(kept)), [one for (one,) in meanings], kept, is_plain=True)
     plain = [length == 1 for length in map(len, meanings)]
     for i in parts:
         plain[i] = False
@@ -294,4 +272,4 @@ def _spread(kept: Sequence[fhir.Observation], meanings: Sequence[Meanings], part
             owner.append(i)
             meaning.append(one)
             measured.append(where)
-    return Found(owner, meaning, measured)
+    return Found(owner, meaning, measured, is_plain=False)

@@ -21,7 +21,7 @@ from features.events import Events
 from features.reading.fhir import Meta
 from features.reading.interpreter import Refused
 from features.reading.references import type_and_id
-from features.reading.statements import TYPE_NUMBERS, TYPES, Row, Rows, Statements, Stay
+from features.reading.statements import TYPE_NUMBERS, TYPES, Row, Rows, Statements, Stay, events_of
 from features.refusals import Reason, Refusals
 
 LONGEST_COUNT = 18  # digits that fit into 64 bits
@@ -47,38 +47,18 @@ def settle(statements: Statements) -> Record:
     """
     refusals = Refusals(statements.refusals)
     rows = Rows.join([*statements.parts, *_referred(statements, refusals)])
-    counts = rows.counts.copy()
-    rows, counts = _with_report_times(statements, rows, counts, refusals)
-    _confirm(statements, rows, counts, refusals)
+    rows, counts = _with_report_times(statements, rows, rows.counts, refusals)
+    counts = _confirm(statements, rows, counts, refusals)
     gone = _replaced(statements, rows, refusals)
+    stays = statements.stays
+    if gone is not None:
+        counts = counts & ~gone.rows
+        stays = [one for one in stays if not gone.instances[one.instance]]
     return Record(
-        events=_events(statements, rows, counts & ~gone.rows),
-        stays=tuple(one.stay for one in statements.stays if not gone.instances[one.instance]),
+        events=events_of(statements, rows, counts),
+        stays=tuple([one.stay for one in stays]),
         refusals=refusals,
         resources=statements.resources,
-    )
-
-
-def _events(statements: Statements, rows: Rows, holds: Mask) -> Events:
-    """Patients and concepts in the order of their names, so that nothing depends on the order of arrival."""
-    patients = sorted(statements.patients)
-    place = {name: i for i, name in enumerate(patients)}
-    patient_of = np.array([place[name] for name in statements.patients], np.int32)
-    kept = rows if holds.all() else rows.only(holds)
-    present = np.flatnonzero(np.bincount(kept.concept, minlength=len(statements.concepts)))
-    ordered = sorted(present.tolist(), key=statements.concepts.__getitem__)
-    concept_of = np.zeros(len(statements.concepts), np.int32)
-    concept_of[ordered] = np.arange(len(ordered))
-    instance_patients = np.array(statements.instances.patient, np.int32)
-    return Events.sort(
-        patients=patients,
-        concepts=[statements.concepts[position] for position in ordered],
-        patient=patient_of[instance_patients[kept.instance]] if len(kept.instance) else np.empty(0, np.int32),
-        concept=concept_of[kept.concept],
-        time=kept.time,
-        known=kept.known,
-        value=kept.value,
-        until=kept.until,
     )
 
 
@@ -109,9 +89,9 @@ def _with_report_times(statements: Statements, rows: Rows, counts: Mask, refusal
     """Give Observations the times that only their reports have; count those that remain without."""
     if statements.reports:
         rows, counts = _report_times(statements, rows, counts)
-    missing = np.flatnonzero(rows.timeless & ~counts)
-    if not len(missing):
+    if not np.count_nonzero(rows.timeless):
         return rows, counts
+    missing = np.flatnonzero(rows.timeless & ~counts)
     for concept, number in zip(*np.unique(rows.concept[missing], return_counts=True), strict=True):
         refusals.add(Reason.TIME_MISSING, statements.concepts[concept], count=int(number))
     return rows, counts
@@ -150,8 +130,9 @@ def _first_known(told: tuple[int | None, int | None]) -> tuple[int, int]:
     return time if known == _NEVER else known, time
 
 
-def _confirm(statements: Statements, rows: Rows, counts: Mask, refusals: Refusals) -> None:
+def _confirm(statements: Statements, rows: Rows, counts: Mask, refusals: Refusals) -> Mask:
     """Refuse values of another specimen than their code demands, or of one that nobody knows."""
+    counts = counts.copy() if statements.confirmations else counts
     for row, reference, demanded, contained in statements.confirmations:
         codings = contained
         if codings is None and reference is not None:
@@ -161,6 +142,7 @@ def _confirm(statements: Statements, rows: Rows, counts: Mask, refusals: Refusal
         counts[row] = False
         reason = Reason.REFERENCE_UNRESOLVED if codings is None else Reason.METHOD
         refusals.add(reason, statements.concepts[rows.concept[row]], "Specimen")
+    return counts
 
 
 class _Gone(NamedTuple):
@@ -178,17 +160,17 @@ class _Version(NamedTuple):
     instance: int
 
 
-def _replaced(statements: Statements, rows: Rows, refusals: Refusals) -> _Gone:
-    """Which resources were replaced as a whole, and which rows."""
+def _replaced(statements: Statements, rows: Rows, refusals: Refusals) -> _Gone | None:
+    """Which resources were replaced as a whole, and which rows; None where there is but one version of each."""
     instances = statements.instances
-    gone = _Gone(np.zeros(len(rows.instance), np.bool_), np.zeros(len(instances), np.bool_))
+    same_id, by_identifier = _repeated(instances.id), _repeated(instances.identifier)
+    if not same_id and not by_identifier:
+        return None
     by_id = _groups(
         (position, (instances.patient[position], instances.type[position], instances.id[position]))
-        for position in _repeated(instances.id)
+        for position in same_id
     )
-    by_identifier = _repeated(instances.identifier)
-    if not by_id and not by_identifier:
-        return gone
+    gone = _Gone(np.zeros(len(rows.instance), np.bool_), np.zeros(len(instances), np.bool_))
     known = np.full(len(instances), np.iinfo(np.int64).min)
     np.maximum.at(known, rows.instance, rows.known)
     versions = {
@@ -211,7 +193,7 @@ def _version(statements: Statements, number: int, known: int) -> _Version:
 def _repeated(names: Sequence[str | None]) -> list[int]:
     """The positions of names that occur more than once: few, so that only these are looked at more closely."""
     absent = names.count(None)
-    if len(set(names)) + absent - (absent > 0) == len(names):
+    if absent == len(names) or len(set(names)) + absent - (absent > 0) == len(names):
         return []
     often = {name for name, count in Counter(names).items() if count > 1 and name is not None}
     return [position for position, name in enumerate(names) if name in often]

@@ -7,11 +7,13 @@ them, for one patient at a hook call and for the patients of one partition of a 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.events import Events
 from features.reading.fhir import RESOURCES, Meta
 from features.reading.interpreter import Refused
 from features.refusals import Refusals
@@ -134,7 +136,7 @@ class Rows(NamedTuple):
         """The rows of several one behind the other."""
         if len(parts) == 1:
             return parts[0]
-        return cls(*(np.concatenate(columns) for columns in zip(EMPTY, *parts, strict=True)))
+        return cls(*map(np.concatenate, zip(*(parts or (EMPTY,)), strict=True)))
 
 
 EMPTY = Rows(
@@ -188,3 +190,43 @@ class Statements:
     directory: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     specimens: dict[str, Codings] = field(default_factory=dict)
     resources: int = 0
+
+
+def events_of(statements: Statements, rows: Rows, holds: NDArray[np.bool_]) -> Events:
+    """The events of the rows that hold.
+
+    Patients and concepts stand in the order of their names, so that nothing depends on the order of arrival.
+    """
+    patients = sorted(statements.patients)
+    kept = rows if np.count_nonzero(holds) == len(holds) else rows.only(holds)
+    names, rank_of = _by_name(statements.concepts)
+    rank = rank_of[kept.concept]
+    (present,) = np.bincount(rank, minlength=len(names)).nonzero()
+    place_of = np.zeros(len(names), np.int32)
+    place_of[present] = np.arange(len(present), dtype=np.int32)
+    return Events.sort(
+        patients=patients,
+        concepts=[names[place] for place in present.tolist()],
+        patient=_patient_of(statements, patients, kept.instance),
+        concept=place_of[rank],
+        time=kept.time,
+        known=kept.known,
+        value=kept.value,
+        until=kept.until,
+    )
+
+
+@lru_cache(maxsize=64)
+def _by_name(concepts: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """The concepts of a vocabulary in the order of their names, and the place of each in it."""
+    order = sorted(range(len(concepts)), key=concepts.__getitem__)
+    return tuple(concepts[position] for position in order), np.argsort(order).astype(np.int32)
+
+
+def _patient_of(statements: Statements, patients: Sequence[str], instance: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The place among the patients of whom each instance is."""
+    if len(patients) <= 1:  # as in a call
+        return np.zeros(len(instance), np.int32)
+    place = {name: i for i, name in enumerate(patients)}
+    patient_of = np.array([place[name] for name in statements.patients], np.int32)
+    return patient_of[np.array(statements.instances.patient, np.int32)[instance]]

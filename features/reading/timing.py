@@ -16,16 +16,12 @@ second. A measured value needs a time of day. Where a day is enough (a diagnosis
 so that nothing is used before it was true, and an end that is a date from the end of that day.
 """
 
-from functools import lru_cache
-
 from features import times
 from features.reading import fhir
 from features.reading.interpreter import Refused
 from features.reading.statements import When
 from features.refusals import Reason
 from features.times import LATEST
-
-MOST_TIMES = 65_536
 
 __all__ = ["LATEST", "at_latest", "end_of", "report_times", "when_of"]
 
@@ -46,8 +42,6 @@ def when_of(observation: fhir.Observation) -> When | Refused:
     return measured_at(effective, observation.issued)
 
 
-# The results of one panel share their times.
-@lru_cache(maxsize=MOST_TIMES)
 def measured_at(effective: str | None, issued: str | None) -> When | Refused:
     """When a value was measured and when it was known, from the two times of an Observation."""
     if effective is None:

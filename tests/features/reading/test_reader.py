@@ -309,3 +309,65 @@ def test_a_code_that_is_none_is_malformed_wherever_it_stands(code: str) -> None:
         "Condition.code",
         "Procedure.code",
     }
+
+
+# Many at once
+
+
+@pytest.mark.parametrize(
+    ("subjects", "expected"),
+    [
+        pytest.param(["Patient/anna"] * 3, 3, id="all of one patient"),
+        pytest.param(["Patient/anna", "Patient/bert", "Patient/anna"], 2, id="another one between"),
+        pytest.param(["Patient/anna", None, "Patient/anna"], 2, id="nobody between"),
+        pytest.param(
+            ["Patient/anna", "https://ehr.example/fhir/Patient/anna", "Patient/anna"], 3, id="one, twice named"
+        ),
+        pytest.param(["Patient/bert"] * 3, 0, id="all of another"),
+        pytest.param([None] * 3, 0, id="all of nobody"),
+    ],
+)
+def test_of_results_side_by_side_each_is_of_its_own_subject(subjects: list[str | None], expected: int) -> None:
+    results = [
+        observation(
+            effectiveDateTime=f"2026-11-24T0{hour}:00:00Z", subject=None if name is None else {"reference": name}
+        )
+        for hour, name in enumerate(subjects)
+    ]
+    found = read(*results)
+    assert (len(found.events), len(found.refusals)) == (expected, len(subjects) - expected)
+
+
+def test_several_answers_are_read_as_one_after_the_other() -> None:
+    answers = [
+        json.dumps(one).encode()
+        for one in (
+            {
+                "resourceType": "Bundle",
+                "entry": [{"resource": observation(id="1")}, {"resource": {"resourceType": "X"}}],
+            },
+            {"resourceType": "Patient", "id": PATIENT, "gender": "female", "birthDate": "1950-03-17"},
+            observation(id="1", status="entered-in-error"),
+            observation(id="2", effectiveDateTime="2026-11-24T13:00:00Z"),
+        )
+    ]
+    together, singly = Reader(load_interpreter()), Reader(load_interpreter())
+    together.read_searchsets(answers)
+    for answer in answers:
+        singly.read_searchset(answer)
+    one, other = together.record(), singly.record()
+    assert (one.events.value.tolist(), one.refusals) == (other.events.value.tolist(), other.refusals)
+    assert one.resources == other.resources
+
+
+def test_a_reader_that_was_emptied_begins_anew() -> None:
+    """And keeps its hands off what was taken."""
+    reader = Reader(load_interpreter())
+    reader.read_searchset(json.dumps(observation(status="cancelled")).encode())
+    first = reader.take()
+    assert (len(first.refusals), len(reader.refusals)) == (1, 0)
+    reader.read_searchset(json.dumps(observation()).encode())
+    second = reader.record()
+    assert (len(second.events), len(second.refusals), second.resources) == (1, 0, 1)
+    assert (len(first.refusals), first.resources) == (1, 1)
+    assert reader.record().resources == 0
