@@ -1,12 +1,15 @@
 """The `bedside` command: a few lines per verb; each imports what it needs when it runs."""
 
+import os
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(
     name="bedside",
@@ -28,12 +31,16 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes that answer calls; see docs/serving.md.", min=1)] = 1,
     public_url: Annotated[str | None, typer.Option(help="Where clients reach the server; cards link to it.")] = None,
     bundle: Annotated[list[Path] | None, typer.Option(help="A bundle to serve beside the released ones.")] = None,
     cors_origin: Annotated[list[str] | None, typer.Option(help="Web origin that may call; default: any.")] = None,
     journal_sync: Annotated[
         str, typer.Option(help="full: commits wait for the disk; normal: for the system.")
     ] = "full",
+    deadline_ms: Annotated[
+        float | None, typer.Option(help="Leave an explanation out that would end later than this after the call came.")
+    ] = None,
     fhir_version: Annotated[str, typer.Option(help="FHIR version of what clients send: R4, R4B or R5.")] = "R4",
     ask_reports: Annotated[
         bool, typer.Option("--ask-reports", help="Ask for DiagnosticReports, where Observations have no times.")
@@ -44,31 +51,38 @@ def serve(
     as_of: AsOf = "clock",
 ) -> None:
     """Serve the released bundles, and any others given, as CDS Hooks services."""
-    import uvicorn
-
+    # Read when numpy is imported: a row is too little work to share, and no thread may exist before workers are forked.
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     from models.bundle import BundleError
     from serving.app import create_app
     from serving.journal import JournalError
+    from serving.listening import ListenError, bound, serve_alone
     from serving.settings import Settings
+    from serving.workers import WorkersError, serve_with_workers
 
     try:
-        application = create_app(
-            Settings(
-                state=state,
-                public_url=public_url or f"http://{host}:{port}",
-                bundles=tuple(bundle or ()),
-                language=language,  # type: ignore[arg-type]  # Settings checks it
-                zone_name=timezone,
-                as_of=as_of,  # type: ignore[arg-type]  # Settings checks it
-                cors_origins=tuple(cors_origin or ("*",)),
-                journal_sync=journal_sync,  # type: ignore[arg-type]  # Settings checks it
-                fhir_version=fhir_version,  # type: ignore[arg-type]  # Settings checks it
-                ask_reports=ask_reports,
+        with bound(host, port) as sockets:
+            application = create_app(
+                Settings(
+                    state=state,
+                    public_url=public_url or f"http://{host}:{port}",
+                    bundles=tuple(bundle or ()),
+                    language=language,  # type: ignore[arg-type]  # Settings checks it
+                    zone_name=timezone,
+                    as_of=as_of,  # type: ignore[arg-type]  # Settings checks it
+                    cors_origins=tuple(cors_origin or ("*",)),
+                    journal_sync=journal_sync,  # type: ignore[arg-type]  # Settings checks it
+                    deadline_ms=deadline_ms,
+                    fhir_version=fhir_version,  # type: ignore[arg-type]  # Settings checks it
+                    ask_reports=ask_reports,
+                )
             )
-        )
-    except (BundleError, JournalError, LookupError, ValueError) as error:  # settings, keys and examples: ValueErrors
-        _fail(error)
-    uvicorn.run(application, host=host, port=port, log_level="info", access_log=False)
+            if workers == 1:
+                serve_alone(application, sockets)
+            else:
+                serve_with_workers(application, sockets, workers=workers)
+    except (BundleError, JournalError, ListenError, LookupError, ValueError, WorkersError) as error:
+        _fail(error)  # settings, keys and examples are ValueErrors
 
 
 @app.command()
@@ -96,7 +110,7 @@ def train(
     from training.recipe import RecipeError
     from training.tracking import Store
 
-    console = Console()
+    console = _console()
     try:
         entry = find(model)
         with steps(console) as progress:
@@ -148,7 +162,7 @@ def extract(
     from training.extract.job import memory_bytes
     from training.extract.manifest import read_refusals
 
-    console = Console()
+    console = _console()
     try:
         version = noted_version(source) or "R4" if fhir_version is None else version_of(fhir_version)
         options = extraction.Options(version=version, memory_bytes=memory_bytes(memory))
@@ -191,7 +205,7 @@ def meds(
         subjects = write_meds(read_parts(events), target, load_vocabulary(), name=name or events.resolve().name)
     except (DatasetError, OSError, ValueError) as error:
         _fail(error)
-    Console().print(f"{subjects:,} subjects in {target}; metadata/subjects.parquet tells who they are.", markup=False)
+    _console().print(f"{subjects:,} subjects in {target}; metadata/subjects.parquet tells who they are.", markup=False)
 
 
 @app.command()
@@ -219,7 +233,7 @@ def download(
 
     if (client_id is None) != (key_file is None):
         _fail("SMART Backend Services need both --client-id and --key-file.")
-    console = Console()
+    console = _console()
     wanted = Download(
         url=url,
         folder=folder,
@@ -277,7 +291,7 @@ def inspect(
 
     if (client_id is None) != (key_file is None):
         _fail("SMART Backend Services need both --client-id and --key-file.")
-    console = Console()
+    console = _console()
     try:
         wanted = coverage.Inspection(
             source=source,
@@ -318,7 +332,7 @@ def card(
         shown = card_of(request, service=service, bundle=bundle, language=language, zone_name=timezone, as_of=as_of)
     except CardError as error:
         _fail(error)
-    print_card(Console(), shown)
+    print_card(_console(), shown)
 
 
 @app.command()
@@ -347,9 +361,16 @@ def _require_training() -> None:
         _fail(f"this verb needs {', '.join(lacking)}: pip install 'bedside[training]'.")
 
 
+def _console(*, stderr: bool = False) -> "Console":
+    """Rich takes a while to import: a server that starts does without."""
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
 def _fail(error: Exception | str) -> NoReturn:
     """Say what is wrong and end with a non-zero status."""
-    Console(stderr=True).print(f"bedside: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    _console(stderr=True).print(f"bedside: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 
 

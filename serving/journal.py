@@ -15,11 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from serving.journal_entries import Entry
@@ -34,6 +30,7 @@ from serving.journal_errors import (
 )
 from serving.journal_reads import JournalReads
 from serving.journal_tables import INSERTS, Row, to_row
+from serving.journal_turn import Turn
 
 __all__ = [
     "Journal",
@@ -48,6 +45,7 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 _LOCK_WAIT_S = 2.0  # waiting for another process's write; a call should not wait longer before its 503
 _OWNER_ONLY = 0o600
+SCHEMA_REVISION: Final = "0001"  # the newest of serving/migrations
 MAX_GROUP: Final = 256  # submissions in one transaction: bounds the wait of the first of them
 
 
@@ -60,20 +58,23 @@ class _Submission:
 
 
 class Journal(JournalReads):
-    """The open journal: one per process, to record from any event loop or thread, and to close at the end."""
+    """The open journal: one per process, to record from any event loop or thread, and to close at the end.
 
-    def __init__(self, engine: Engine) -> None:
+    Until the first entry comes it holds neither a connection nor a thread, so that a server may open it, be sure
+    that it can be written, and then fork its workers: each has its own writer and its own connections.
+    """
+
+    def __init__(self, engine: Engine, turn: Turn) -> None:
         super().__init__(engine)
+        self._turn = turn
         self._queue: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
-        # A daemon: what is still queued when a process dies was not acknowledged, so no card has left for it.
-        self._writer = threading.Thread(target=self._write_groups, name="journal-writer", daemon=True)
-        self._writer.start()
+        self._writer: threading.Thread | None = None
 
     @classmethod
     def open(cls, url: str, *, synchronous: Synchronous = "FULL") -> Self:
-        """Open the database, bring its schema to this version, and start the writer.
+        """Open the database and bring its schema to this version.
 
         Args:
             url: an SQLAlchemy URL such as ``sqlite:////var/lib/bedside/journal.db``. The folder must exist; a
@@ -99,7 +100,8 @@ class Journal(JournalReads):
         except JournalError:
             engine.dispose()
             raise
-        return cls(engine)
+        engine.dispose()  # an SQLite connection must not cross a fork (sqlite.org/howtocorrupt.html, section 2.6)
+        return cls(engine, Turn(_turn_file(engine.url, synchronous)))
 
     async def record(self, *entries: Entry) -> None:
         """Record entries as one unit, all or none; returns once they are committed.
@@ -119,6 +121,8 @@ class Journal(JournalReads):
         with self._lock:
             if self._closed:
                 raise JournalUnavailable("The journal is closed: the server is shutting down. Call again later.")
+            if self._writer is None:
+                self._writer = self._started_writer()
             self._queue.put(submission)
         return submission.committed
 
@@ -128,7 +132,9 @@ class Journal(JournalReads):
             if not self._closed:
                 self._closed = True
                 self._queue.put(None)
-        self._writer.join()
+        if self._writer is not None:
+            self._writer.join()
+        self._turn.close()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -138,6 +144,12 @@ class Journal(JournalReads):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _started_writer(self) -> threading.Thread:
+        # A daemon: what is still queued when a process dies was not acknowledged, so no card has left for it.
+        writer = threading.Thread(target=self._write_groups, name="journal-writer", daemon=True)
+        writer.start()
+        return writer
 
     def _write_groups(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -170,7 +182,7 @@ class Journal(JournalReads):
 
     def _write(self, group: list[_Submission]) -> JournalError | None:
         try:
-            with self._engine.begin() as connection:
+            with self._turn.taken(), self._engine.begin() as connection:
                 for kind, statement in INSERTS.items():
                     rows = [row for submission in group for of, row in submission.rows if of is kind]
                     if rows:
@@ -201,6 +213,13 @@ def _create_engine(url: str, synchronous: Synchronous) -> Engine:
         event.listen(engine, "connect", partial(_configure_sqlite, synchronous))
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _turn_file(url: URL, synchronous: Synchronous) -> Path | None:
+    """Where commits wait for the disk, writers queue; where they do not, SQLite's own wait is short enough."""
+    if url.get_backend_name() != "sqlite" or synchronous != "FULL":
+        return None
+    return Path(f"{url.database}-turn")
 
 
 def _prepare_file(url: URL) -> None:
@@ -234,17 +253,17 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _migrate(engine: Engine) -> None:
-    """Bring the schema to head in one transaction; of two processes that start together, one waits."""
-    config = Config()
-    config.set_main_option("script_location", "serving:migrations")
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if _is_current(engine):
+        return
+    # Alembic takes a fifth of a server's start and 10 MB: only a schema that is new or old needs it.
+    from serving.journal_migration import migrate  # noqa: PLC0415
+
+    migrate(engine)
+
+
+def _is_current(engine: Engine) -> bool:
+    # With the lock of a writer, so that a database which can only be read is found out now and not at the first card.
     with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
-        found = set(MigrationContext.configure(connection).get_current_heads())
-        if not found <= known:
-            raise JournalSchemaError(
-                f"The journal {engine.url!r} has schema revision {', '.join(sorted(found - known))}; this "
-                f"version knows {', '.join(sorted(known))}. Start the newer Bedside that wrote "
-                "it, or name another database."
-            )
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        return set(connection.scalars(text("SELECT version_num FROM alembic_version"))) == {SCHEMA_REVISION}

@@ -316,7 +316,7 @@ def test_no_patient_id_reaches_the_database_or_its_log(journal: Journal, tmp_pat
     call = scored_call(patient_pseudonym=PSEUDONYMS.of(canary))
     asyncio.run(journal.record(call, card_of(call)))
     files = sorted(file.name for file in tmp_path.iterdir())
-    assert files == ["journal.db", "journal.db-shm", "journal.db-wal"]
+    assert files == ["journal.db", "journal.db-shm", "journal.db-turn", "journal.db-wal"]
     stored = b"".join((tmp_path / file).read_bytes() for file in files)
     assert PSEUDONYMS.of(canary).encode() in stored  # the search would find what is there
     assert canary.encode() not in stored
