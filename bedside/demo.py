@@ -129,7 +129,7 @@ def _choose(entry: CatalogEntry, served: ServedModel, dataset: Dataset) -> tuple
         [has_minimum(served, events, int(patient), int(at)) for patient, at in zip(patients, times, strict=True)]
     )
     rows = served.kernel.compute(events, patients[enough], times[enough])
-    risk = np.concatenate([served.scorer.run(part)[1] for part in np.array_split(rows, max(1, len(rows) // 50))])
+    risk = np.concatenate([served.scorer.probabilities(part) for part in np.array_split(rows, max(1, len(rows) // 50))])
     missing = np.isnan(rows).sum(axis=1)
 
     def choice(name: str, title: str, note: str, row: int) -> Choice:

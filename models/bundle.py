@@ -3,6 +3,7 @@
 manifest.json      what it is and the SHA-256 of every other file
 model.onnx         features -> logit, probability, contributions, base_value
 golden.json        rows and their outputs, re-run by every server that loads the bundle
+background.json    format 2 alone: the made rows against which a graph without contributions is explained
 reference.json     how each feature was distributed in training
 performance.json   how good it was, where and when
 MODEL_CARD.md      the same for people
@@ -26,7 +27,10 @@ from models.spec import Indicator, ModelSpec
 Content = TypeVar("Content")
 
 FORMAT = 1
+# Of a bundle whose graph gives no contributions: they are estimated by permutations against its background rows.
+PERMUTATION_FORMAT = 2
 MANIFEST = "manifest.json"
+BACKGROUND = "background.json"
 FILES = frozenset({"model.onnx", "golden.json", "reference.json", "performance.json", "MODEL_CARD.md"})
 
 
@@ -92,6 +96,20 @@ class Run(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     run_id: str
 
 
+class Explanation(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the contributions of a graph that gives none are estimated (models/permutation.py).
+
+    Attributes:
+        permutations: orders at most, an even number.
+        budget_ms: the time that an explanation may take at a call; fewer orders then, and a larger standard error.
+        seed: of the orders.
+    """
+
+    permutations: int
+    budget_ms: float
+    seed: int
+
+
 class Manifest(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the bundle is."""
 
@@ -111,6 +129,12 @@ class Manifest(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     libraries: dict[str, str]
     parity: dict[str, Any]
     files: dict[str, str] = {}
+    explanation: Explanation | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def file_names(self) -> frozenset[str]:
+        """The files that such a bundle has, beside the manifest."""
+        return FILES if self.explanation is msgspec.UNSET else FILES | {BACKGROUND}
 
 
 class BandPerformance(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,8 +162,22 @@ class Performance(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     details: dict[str, Any]
 
 
+class Background(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Made rows: every value stems from another patient, so that a row belongs to nobody; None where one is missing."""
+
+    rows: tuple[tuple[float | None, ...], ...]
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """The rows as float32[B, F], NaN where missing."""
+        return _matrix(self.rows)
+
+
 class Golden(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rows and what the graph gave for them; None where a feature is missing."""
+    """Rows and what the graph gave for them; None where a feature is missing.
+
+    Where the graph gives no contributions, these are estimates of a few orders (models/permutation.py).
+    """
 
     rows: tuple[tuple[float | None, ...], ...]
     logit: tuple[float, ...]
@@ -159,7 +197,7 @@ class Golden(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ) -> Self:
         """Build from arrays [N, F] and [N]; float32 survives JSON unchanged."""
         return cls(
-            rows=tuple(tuple(None if math.isnan(x) else x for x in row) for row in rows.tolist()),
+            rows=plain_rows(rows),
             logit=tuple(logit.tolist()),
             probability=tuple(probability.tolist()),
             contributions=tuple(tuple(row) for row in contributions.tolist()),
@@ -169,7 +207,16 @@ class Golden(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def matrix(self) -> NDArray[np.float32]:
         """The rows as float32[N, F], NaN where missing."""
-        return np.array([[np.nan if x is None else x for x in row] for row in self.rows], np.float32)
+        return _matrix(self.rows)
+
+
+def _matrix(rows: tuple[tuple[float | None, ...], ...]) -> NDArray[np.float32]:
+    return np.array([[np.nan if x is None else x for x in row] for row in rows], np.float32)
+
+
+def plain_rows(rows: NDArray[np.float32]) -> tuple[tuple[float | None, ...], ...]:
+    """Rows float32[N, F] as JSON holds them, unchanged; None where one is NaN."""
+    return tuple(tuple(None if math.isnan(x) else x for x in row) for row in rows.tolist())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +231,7 @@ class Bundle:
     fingerprint: str
     golden: Golden
     performance: Performance
+    background: Background | None = None
 
     @property
     def model(self) -> bytes:
@@ -219,6 +267,7 @@ def load(path: Path, spec: ModelSpec) -> Bundle:
         fingerprint=hashlib.sha256(manifest_bytes).hexdigest(),
         golden=_decode(path, "golden.json", Golden),
         performance=_decode(path, "performance.json", Performance),
+        background=_decode(path, BACKGROUND, Background) if BACKGROUND in manifest.file_names else None,
     )
     for fault in _faults(bundle, spec):
         raise BundleError(f"{path.name}: {fault} Train it again for this specification.")
@@ -231,10 +280,10 @@ def write(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
     Args:
         path: the directory to become the bundle.
         manifest: its `files` are filled in here.
-        files: contents by name, all of `FILES`.
+        files: contents by name, all of the manifest's `file_names`.
     """
-    if set(files) != FILES:
-        raise BundleError(f"A bundle needs the files {sorted(FILES)}, got {sorted(files)}.")
+    if set(files) != manifest.file_names:
+        raise BundleError(f"Such a bundle needs the files {sorted(manifest.file_names)}, got {sorted(files)}.")
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     manifest = msgspec.structs.replace(manifest, files=hashes)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -273,19 +322,23 @@ def _read_manifest(path: Path) -> tuple[bytes, Manifest]:
         raise BundleError(f"{path.name}: expected a bundle directory with {MANIFEST}: {error.strerror}.") from error
     try:
         found = msgspec.json.decode(content, type=dict[str, Any]).get("format")
-        if found != FORMAT:
-            raise BundleError(f"{path.name}: expected bundle format {FORMAT}, got {found!r}.")
-        return content, msgspec.json.decode(content, type=Manifest)
+        if found not in {FORMAT, PERMUTATION_FORMAT}:
+            raise BundleError(f"{path.name}: expected bundle format {FORMAT} or {PERMUTATION_FORMAT}, got {found!r}.")
+        manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.DecodeError as error:
         raise BundleError(f"{path.name}/{MANIFEST}: {error}.") from error
+    if (manifest.format == PERMUTATION_FORMAT) == (manifest.explanation is msgspec.UNSET):
+        raise BundleError(f"{path.name}: expected `explanation` in the manifest of format {PERMUTATION_FORMAT} alone.")
+    return content, manifest
 
 
 def _check_files(path: Path, manifest: Manifest) -> None:
-    if set(manifest.files) != FILES:
+    if set(manifest.files) != manifest.file_names:
         raise BundleError(
-            f"{path.name}: expected the files {sorted(FILES)}, the manifest lists {sorted(manifest.files)}."
+            f"{path.name}: expected the files {sorted(manifest.file_names)}, the manifest lists "
+            f"{sorted(manifest.files)}."
         )
-    strangers = {entry.name for entry in path.iterdir()} - FILES - {MANIFEST}
+    strangers = {entry.name for entry in path.iterdir()} - manifest.file_names - {MANIFEST}
     if strangers:
         raise BundleError(f"{path.name}: files that the manifest does not list: {sorted(strangers)}.")
     for name, expected in manifest.files.items():
@@ -320,6 +373,8 @@ def _faults(bundle: Bundle, spec: ModelSpec) -> Iterator[str]:
         yield "expected one or more golden rows, and as many of each output."
     if {len(row) for row in (*golden.rows, *golden.contributions)} - {width}:
         yield f"expected golden rows and contributions of {width} features."
+    if bundle.background is not None and {len(row) for row in bundle.background.rows} != {width}:
+        yield f"expected background rows of {width} features."
 
 
 def _decode(path: Path, name: str, kind: type[Content]) -> Content:

@@ -1,7 +1,8 @@
 """Assessment: the FHIR resources of one call become a risk with its reasons, or a list of what is missing. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
@@ -16,17 +17,32 @@ from features.reading.interpreter import Interpreter
 from features.reading.reader import Reader, Record
 from features.reading.versions import FhirVersion
 from features.refusals import Reason, Refusals
-from features.vocabulary.concept import Kind, load_vocabulary
+from features.vocabulary.concept import load_vocabulary
 from features.vocabulary.units import Converter, load_units
 from models.bundle import Bundle, load
 from models.catalog import CatalogEntry
 from models.spec import MinimumData
-from serving.runtime import Scored, Scorer
+from serving.readings import Contributor, Reading, ReadingPlan, Readings, Stale
+from serving.runtime import Scored, Scorer, Unexplained
+
+__all__ = [
+    "AS_OF",
+    "AsOf",
+    "Assessment",
+    "Contributor",
+    "Evidence",
+    "Reading",
+    "RefusalCount",
+    "ServedModel",
+    "Stale",
+    "assess",
+    "has_minimum",
+    "read",
+    "serve",
+]
 
 AsOf: TypeAlias = Literal["clock", "latest-observation"]
 AS_OF: tuple[AsOf, ...] = get_args(AsOf)
-
-MEASURED: Kind = "observation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,6 +65,7 @@ class ServedModel:
     kernel: Kernel = field(init=False)
     interpreter: Interpreter = field(init=False)
     templates: dict[str, str] = field(init=False)
+    plan: ReadingPlan = field(init=False)
     required: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,40 +77,11 @@ class ServedModel:
             "kernel": Kernel(features),
             "interpreter": Interpreter(Converter(vocabulary, load_units())),
             "templates": prefetch_templates(features, vocabulary, reports=self.ask_reports),
+            "plan": ReadingPlan(spec=self.entry.spec, vocabulary=vocabulary),
             "required": np.array([name in manifest.required_features for name in features.ids], np.bool_),
         }
         for name, value in prepared.items():
             object.__setattr__(self, name, value)
-
-
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """The latest value of a concept before the index time, and the one before it; times in UTC microseconds."""
-
-    value: float
-    time: int
-    previous: float | None = None
-    previous_time: int | None = None
-
-
-Readings: TypeAlias = Mapping[str, Reading | None]
-
-
-class Contributor(msgspec.Struct, frozen=True, kw_only=True):
-    """What a concept, with its family, added to or took from the logit.
-
-    There is no reading where the model saw none: nothing was measured, or nothing recent enough.
-    """
-
-    concept: str
-    contribution: float
-    reading: Reading | None
-
-
-class Stale(msgspec.Struct, frozen=True, kw_only=True):
-    """A measured concept whose latest value, of that UTC microsecond, is older than anything the model looks at."""
-
-    concept: str
-    time: int
 
 
 class RefusalCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +102,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     required_missing: tuple[str, ...]
     refusals: tuple[RefusalCount, ...]
     sex: float | None
+    unexplained: Unexplained | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -166,6 +155,7 @@ class Assessment:
                 for refusal, count in self.refusals
             ),
             sex=self.sex,
+            unexplained=None if self.scored is None else self.scored.unexplained,
         )
 
 
@@ -181,7 +171,13 @@ def serve(
 
 
 def assess(
-    served: ServedModel, patient: str, resources: Iterable[msgspec.Raw], *, now: int, as_of: AsOf = "clock"
+    served: ServedModel,
+    patient: str,
+    resources: Iterable[msgspec.Raw],
+    *,
+    now: int,
+    as_of: AsOf = "clock",
+    explain_until: float = math.inf,
 ) -> Assessment:
     """Assess one patient.
 
@@ -191,17 +187,19 @@ def assess(
         resources: FHIR Bundles and single resources, as JSON.
         now: the server's clock, UTC microseconds.
         as_of: whether the index time is the clock or the latest Observation at or before it.
+        explain_until: the instant of `time.perf_counter` after which no explanation may end; it is left out then.
     """
     record = read(served, patient, resources)
     events = record.events
     index_time = now if as_of == "clock" else _latest(served, events, now)
     _refuse_later(events, index_time, record.refusals)
     vector = served.kernel.compute(events, np.zeros(1, np.int64), np.array([index_time]))
-    readings = _readings(served, events, 0, index_time)
-    seen = _seen(served, readings, index_time)
+    readings = served.plan.readings(events, 0, index_time)
+    seen = served.plan.seen(readings, index_time)
     unmet = _unmet(served, readings, index_time)
     required_missing = _required_missing(served, vector[0], seen)
-    scored = None if unmet or required_missing else served.scorer.score(vector)
+    left = explain_until - time.perf_counter()
+    scored = None if unmet or required_missing else served.scorer.score(vector, seconds=left)
     sex = readings.get("sex")
     return Assessment(
         served=served,
@@ -210,13 +208,19 @@ def assess(
         vector=vector[0],
         scored=scored,
         contributors=_contributors(served, scored, seen),
-        absent=tuple(_absent(served, readings)),
-        stale=tuple(_stale(served, readings, seen)),
+        absent=served.plan.absent(readings),
+        stale=tuple(served.plan.stale(readings, seen)),
         unmet=unmet,
         required_missing=required_missing,
         refusals=record.refusals,
         sex=None if sex is None else sex.value,
     )
+
+
+def _contributors(served: ServedModel, scored: Scored | None, seen: Readings) -> tuple[Contributor, ...]:
+    if scored is None or scored.contributions is None:
+        return ()
+    return served.plan.contributors(scored.contributions, scored.standard_error, seen)
 
 
 def has_minimum(served: ServedModel, events: Events, patient: int, at: int) -> bool:
@@ -228,70 +232,38 @@ def has_minimum(served: ServedModel, events: Events, patient: int, at: int) -> b
         patient: into `events.patients`.
         at: UTC microseconds.
     """
-    readings = _readings(served, events, patient, at)
+    readings = served.plan.readings(events, patient, at)
     if _unmet(served, readings, at):
         return False
     vector = served.kernel.compute(events, np.array([patient]), np.array([at]))
-    return not _required_missing(served, vector[0], _seen(served, readings, at))
+    return not _required_missing(served, vector[0], served.plan.seen(readings, at))
 
 
 def read(served: ServedModel, patient: str, resources: Iterable[msgspec.Raw]) -> Record:
     """Read what the model needs of one patient's resources."""
     reader = Reader(served.interpreter, patient=patient, version=served.fhir_version)
-    for raw in resources:
-        reader.read_searchset(raw)
+    reader.read_searchsets(resources)
     return reader.record()
 
 
 def _latest(served: ServedModel, events: Events, now: int) -> int:
     """When the latest Observation became known, at or before the clock; the clock where there is none."""
-    measured = np.isin(events.concept, [i for i, name in enumerate(events.concepts) if _kind(served, name) == MEASURED])
-    known = events.known[measured & (events.known <= now)]
+    is_measured = np.array([name in served.plan.measured for name in events.concepts], np.bool_)
+    known = events.known[is_measured[events.concept] & (events.known <= now)]
     return int(known.max()) if len(known) else now
 
 
 def _refuse_later(events: Events, index_time: int, refusals: Refusals) -> None:
-    later = events.concept[events.known > index_time]
+    is_later = events.known > index_time
+    if not np.count_nonzero(is_later):
+        return
+    later = events.concept[is_later]
     for concept, count in zip(*np.unique(later, return_counts=True), strict=True):
         refusals.add(Reason.AFTER_INDEX_TIME, events.concepts[concept], count=int(count))
 
 
-def _kind(served: ServedModel, concept: str) -> Kind:
-    return served.interpreter.vocabulary.concept(concept).kind
-
-
-def _readings(served: ServedModel, events: Events, patient: int, at: int) -> Readings:
-    return {concept: _reading(events, patient, concept, at) for concept in served.kernel.concepts}
-
-
-def _seen(served: ServedModel, readings: Readings, at: int) -> Readings:
-    """The readings that lie in the window of some feature; None for the others."""
-
-    def is_seen(concept: str, reading: Reading) -> bool:
-        hours = (at - reading.time) / MICROSECONDS_PER_HOUR
-        return hours < served.entry.spec.features.longest_lookback_hours(concept)
-
-    return {
-        concept: reading if reading is not None and is_seen(concept, reading) else None
-        for concept, reading in readings.items()
-    }
-
-
 def _unmet(served: ServedModel, readings: Readings, at: int) -> tuple[MinimumData, ...]:
     return tuple(rule for rule in served.entry.spec.minimum_data if not _is_met(rule, readings, at))
-
-
-def _reading(events: Events, patient: int, concept: str, at: int) -> Reading | None:
-    times, values = events.series(patient, concept, at=at)
-    if not len(times):
-        return None
-    before = int(np.searchsorted(times, times[-1])) - 1  # of the same time there may be several
-    return Reading(
-        value=float(values[-1]),
-        time=int(times[-1]),
-        previous=float(values[before]) if before >= 0 else None,
-        previous_time=int(times[before]) if before >= 0 else None,
-    )
 
 
 def _is_met(rule: MinimumData, readings: Readings, at: int) -> bool:
@@ -307,33 +279,3 @@ def _required_missing(served: ServedModel, vector: NDArray[np.float32], seen: Re
         concepts = served.entry.spec.features.features[i].concepts
         lacking.update(dict.fromkeys([name for name in concepts if seen[name] is None] or concepts))
     return tuple(lacking)
-
-
-def _stale(served: ServedModel, readings: Readings, seen: Readings) -> Iterable[Stale]:
-    """What was measured too long ago. An old order of a drug is not too old: it says that the drug is not given now."""
-    for concept, reading in readings.items():
-        if reading is not None and seen[concept] is None and _kind(served, concept) == MEASURED:
-            yield Stale(concept=concept, time=reading.time)
-
-
-def _absent(served: ServedModel, readings: Readings) -> Iterable[str]:
-    """What was not measured. A diagnosis or a drug that was not recorded is no gap: not being there says something."""
-    for concept, reading in readings.items():
-        if reading is None and _kind(served, concept) in {MEASURED, "demographic"}:
-            yield concept
-
-
-def _contributors(served: ServedModel, scored: Scored | None, seen: Readings) -> tuple[Contributor, ...]:
-    """Contributions added up by family of concepts, largest first."""
-    if scored is None or scored.contributions is None:
-        return ()
-    spec = served.entry.spec
-    sums: dict[tuple[str, ...], float] = {}
-    for feature, contribution in zip(spec.features, scored.contributions.tolist(), strict=True):
-        family = spec.family_of(feature.concepts[0])
-        sums[family] = sums.get(family, 0.0) + contribution
-    found = []
-    for family, contribution in sums.items():
-        shown = next((concept for concept in family if seen[concept] is not None), family[0])
-        found.append(Contributor(concept=shown, contribution=contribution, reading=seen[shown]))
-    return tuple(sorted(found, key=lambda one: -abs(one.contribution)))

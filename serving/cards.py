@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
+from functools import lru_cache
 from typing import Literal
 
 from cds_hooks.response import Card, Coding, Link, OverrideReason, Source
@@ -13,11 +14,13 @@ from models.bundle import Band
 from models.words import Language, ModelWords
 from serving.assess import Assessment
 from serving.contributor_line import ContributorWriter
+from serving.readings import Contributor
 from serving.runtime import Scored
 from serving.words import CardWords, load_card_words
 
 MOST_RAISING, MOST_LOWERING = 3, 2
 LEAST_CONTRIBUTION = 0.05  # log-odds; below it nobody's estimate moved
+CHANCE = 2.0  # standard errors; an estimate within them could be none
 LONGEST_REFUSALS = 4
 
 HL7_REASONS = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
@@ -63,6 +66,30 @@ def render(assessment: Assessment, *, card_uuid: str, language: Language, settin
     return _Writer(assessment, language, settings).card(card_uuid)
 
 
+# The parts of a card that depend on the model, the site and the language alone, made once.
+@lru_cache
+def _source(model_id: str, title: str, version: str, facts: str, language: Language) -> Source:
+    return Source(
+        label=f"Bedside · {title} {version} · {load_card_words()[language].say('disclaimer')}",
+        url=facts,
+        topic=Coding(code=model_id, system=TOPIC_SYSTEM, display=title),
+    )
+
+
+@lru_cache
+def _links(title: str, facts: str, language: Language) -> tuple[Link, ...]:
+    return (Link(label=load_card_words()[language].say("facts", title=title), url=facts, type="absolute"),)
+
+
+@lru_cache
+def _override_reasons(language: Language) -> tuple[OverrideReason, ...]:
+    words = load_card_words()[language]
+    return tuple(
+        OverrideReason(code=code, system=system, display=words.word("override_reasons", code))
+        for code, system in REASONS
+    )
+
+
 class _Writer:
     """One card being written: the assessment with the words for it."""
 
@@ -78,22 +105,14 @@ class _Writer:
     def card(self, card_uuid: str) -> Card:
         scored = self.assessment.scored
         facts = f"{self.settings.public_url}/models/{self.spec.id}"
-        label = f"Bedside · {self.model.title} {self.manifest.version} · {self.words.say('disclaimer')}"
         return Card(
             uuid=card_uuid,
             summary=self._insufficient_summary() if scored is None else self._summary(scored),
             indicator="info" if scored is None else self._indicator(scored),
             detail="\n\n".join(self._insufficient() if scored is None else self._detail(scored)),
-            source=Source(
-                label=label,
-                url=facts,
-                topic=Coding(code=self.spec.id, system=TOPIC_SYSTEM, display=self.model.title),
-            ),
-            links=(Link(label=self.words.say("facts", title=self.model.title), url=facts, type="absolute"),),
-            override_reasons=tuple(
-                OverrideReason(code=code, system=system, display=self.words.word("override_reasons", code))
-                for code, system in REASONS
-            ),
+            source=_source(self.spec.id, self.model.title, self.manifest.version, facts, self.language),
+            links=_links(self.model.title, facts, self.language),
+            override_reasons=_override_reasons(self.language),
         )
 
     def _summary(self, scored: Scored) -> str:
@@ -138,9 +157,9 @@ class _Writer:
 
     def _explanation(self, scored: Scored) -> Iterator[str]:
         if scored.contributions is None:
-            yield self.words.say("no_explanation")
+            yield self.words.say("no_time" if scored.unexplained == "deadline" else "no_explanation")
             return
-        moved = [one for one in self.assessment.contributors if abs(one.contribution) >= LEAST_CONTRIBUTION]
+        moved = [one for one in self.assessment.contributors if _is_worth_saying(one)]
         largest = max((abs(one.contribution) for one in moved), default=1.0)
         writer = ContributorWriter(
             assessment=self.assessment, words=self.words, model=self.model, zone=self.settings.zone
@@ -151,6 +170,8 @@ class _Writer:
             if contributors:
                 yield f"**{self.words.say(title)}**"
                 yield "\n".join(writer.line(one, largest) for one in contributors)
+        if any(one.error for one in self.assessment.contributors):
+            yield self.words.say("estimated")
         yield self.words.say("no_cause" if moved else "nothing_moved")
 
     def _unused(self) -> Iterator[str]:
@@ -230,6 +251,10 @@ class _Writer:
 
     def _name(self, concept: str) -> str:
         return self.assessment.served.interpreter.vocabulary.concept(concept).words[self.language].name
+
+
+def _is_worth_saying(one: Contributor) -> bool:
+    return abs(one.contribution) >= max(LEAST_CONTRIBUTION, CHANCE * one.error)
 
 
 def _noon(day: str) -> datetime:

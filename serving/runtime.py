@@ -1,104 +1,204 @@
-"""The bundle runtime: an ONNX session that has shown its golden rows before it scores anyone. Imports onnxruntime."""
+"""The bundle runtime: a graph that has shown its golden rows before it scores anyone. Imports onnxruntime."""
 
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+import msgspec
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from models.bundle import Bundle, BundleError
+from models.onnx_file import OnnxFile, OnnxFileError, read_onnx
+from serving.explainer import NoLibrary, NotExplainable, explainer_of
+from serving.explanations import Exact, ExplainedBy, Explanations, Permuted, Rows
 
 # Float32 sums differ in their last bits between CPUs; a wrong model differs by far more.
 GOLDEN_TOLERANCE = 1e-4
 # base + Σ contributions against the logit, relative to max(1, |logit|): beyond it the explanation is not of this score.
 ADDITIVITY_TOLERANCE = 1e-4
-OUTPUTS = ("logit", "probability", "contributions", "base_value")
+SCORE_OUTPUTS = ("logit", "probability")
+EXPLANATION_OUTPUTS = ("contributions", "base_value")
+OUTPUTS = (*SCORE_OUTPUTS, *EXPLANATION_OUTPUTS)
+
+# Why there is no explanation: it did not add up to the logit, or the call had no time left for it.
+Unexplained: TypeAlias = Literal["additivity", "deadline"]
 
 
 class Scored(NamedTuple):
     """One row's result.
 
-    `contributions` float32[F] in log-odds, or None where they did not add up to the logit and were dropped.
+    `contributions` float32[F] in log-odds, or None for the reason in `unexplained`; `standard_error` float32[F] where
+    they are estimates.
     """
 
     logit: float
     probability: float
     base_value: float
     contributions: NDArray[np.float32] | None
+    unexplained: Unexplained | None = None
+    standard_error: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
-    """Scores feature vectors with a bundle's graph, on one thread.
+    """Scores feature vectors with a bundle's graph, on one thread, and explains them.
+
+    Attributes:
+        base_value: the logit that an explanation starts from.
+        graph_because: why not compiled code, where the graph explains itself.
 
     Raises:
         BundleError: the graph does not load, has other inputs or outputs, or does not reproduce the golden rows.
     """
 
     bundle: Bundle
-    _session: onnxruntime.InferenceSession = field(init=False, repr=False)
+    base_value: float = field(init=False)
+    graph_because: str | None = field(init=False)
+    _score: onnxruntime.InferenceSession = field(init=False, repr=False)
+    _explanations: Explanations = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_session", _session(self.bundle))
+        graph = _read(self.bundle)
+        explanations, base_value, because = _explanations(self.bundle, graph)
+        prepared = {
+            "_score": _session(self.bundle, graph.only(SCORE_OUTPUTS), SCORE_OUTPUTS),
+            "_explanations": explanations,
+            "base_value": base_value,
+            "graph_because": because,
+        }
+        for name, value in prepared.items():
+            object.__setattr__(self, name, value)
         _check_golden(self)
 
-    def run(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """Logit [N], probability [N], contributions [N, F] and base value [1] of rows float32[N, F]."""
-        outputs: list[NDArray[np.float32]] = self._session.run(OUTPUTS, {"features": rows})
-        return tuple(outputs)
+    @property
+    def explained_by(self) -> ExplainedBy:
+        """By compiled code from the graph's trees, by the graph itself, or by permutations of its scores."""
+        return self._explanations.name
 
-    def score(self, row: NDArray[np.float32]) -> Scored:
+    @property
+    def explanation_seconds(self) -> float:
+        """The least that an explanation took when the bundle was loaded."""
+        return self._explanations.seconds
+
+    def probabilities(self, rows: Rows) -> Rows:
+        """Probabilities float32[N] of rows float32[N, F]."""
+        (found,) = self._score.run(("probability",), {"features": rows})
+        return np.asarray(found, np.float32)
+
+    def score(self, row: Rows, *, seconds: float = math.inf) -> Scored:
         """Score one row float32[1, F], NaN where a feature is missing.
+
+        Args:
+            row: the features.
+            seconds: what is left for an explanation; one that takes longer is left out.
 
         Raises:
             ValueError: a feature is infinite, or the graph's probability is not one.
         """
         if np.isinf(row).any():
             raise ValueError("Expected finite features or NaN; one is infinite.")
-        logits, probabilities, contributions, base_values = self.run(row)
-        logit, probability, base = float(logits[0]), float(probabilities[0]), float(base_values[0])
+        logits, probabilities = self._score.run(SCORE_OUTPUTS, {"features": row})
+        logit, probability, base = float(logits[0]), float(probabilities[0]), self.base_value
         if not 0.0 <= probability <= 1.0:
             raise ValueError("Expected a probability in [0, 1] from the graph.")
-        error = abs(base + float(contributions[0].sum(dtype=np.float64)) - logit)
-        adds_up = error <= ADDITIVITY_TOLERANCE * max(1.0, abs(logit))
-        return Scored(logit, probability, base, contributions[0] if adds_up else None)
+        if self._explanations.seconds > seconds:
+            return Scored(logit, probability, base, None, "deadline")
+        contributions, standard_error = self._explanations.one(row, seconds)
+        if standard_error is not None and np.isnan(standard_error).any():
+            return Scored(logit, probability, base, None, "deadline")
+        error = abs(base + float(contributions.sum(dtype=np.float64)) - logit)
+        if error <= ADDITIVITY_TOLERANCE * max(1.0, abs(logit)):
+            return Scored(logit, probability, base, contributions, None, standard_error)
+        return Scored(logit, probability, base, None, "additivity")
 
 
-def _session(bundle: Bundle) -> onnxruntime.InferenceSession:
+def _read(bundle: Bundle) -> OnnxFile:
+    try:
+        graph = read_onnx(bundle.model)
+    except OnnxFileError as error:
+        raise BundleError(f"{bundle.path.name}/model.onnx: {error}") from error
+    expected = OUTPUTS if bundle.background is None else SCORE_OUTPUTS
+    if set(graph.outputs) != set(expected):
+        raise BundleError(
+            f"{bundle.path.name}/model.onnx: expected the outputs {', '.join(expected)}; got "
+            f"{', '.join(graph.outputs)}. A graph without contributions needs background rows in its bundle."
+        )
+    return graph
+
+
+def _explanations(bundle: Bundle, graph: OnnxFile) -> tuple[Explanations, float, str | None]:
+    """The way to contributions, the base value, and why it is the graph itself if it is."""
+    background, settings = bundle.background, bundle.manifest.explanation
+    if background is not None and not isinstance(settings, msgspec.UnsetType):
+        logits = _run_of(bundle, graph.only(("logit",)), "logit")
+        permuted = Permuted(lambda rows: logits(rows).astype(np.float64), background.matrix, settings)
+        return permuted, float(permuted.score(background.matrix).mean()), None
+    base_value = float(_run_of(bundle, graph.only(("base_value",)), "base_value")(bundle.golden.matrix[:1])[0])
+    try:
+        return Exact("compiled", explainer_of(graph, len(bundle.manifest.features)).explain), base_value, None
+    except (NoLibrary, NotExplainable) as reason:
+        contributions = _run_of(bundle, graph.only(("contributions",)), "contributions")
+        return Exact("graph", contributions), base_value, str(reason)
+
+
+def _run_of(bundle: Bundle, content: bytes, output: str) -> Callable[[Rows], Rows]:
+    """A session of its own for one output: onnxruntime computes all of a graph's nodes whatever is asked of it."""
+    session = _session(bundle, content, (output,))
+
+    def run(rows: Rows) -> Rows:
+        found: Rows = session.run((output,), {"features": rows})[0]
+        return found
+
+    return run
+
+
+def _session(bundle: Bundle, content: bytes, expected: Collection[str]) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     # onnxruntime sizes its pools to the host, not to the container, and a row is too little work to share.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # An arena keeps the largest intermediate that it ever needed; without it a row takes as long, and half the memory.
+    options.enable_cpu_mem_arena = False
     try:
-        session = onnxruntime.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises classes of its own that share no public parent
         raise BundleError(f"{bundle.path.name}/model.onnx: onnxruntime {onnxruntime.__version__}: {error}") from error
     width = len(bundle.manifest.features)
     inputs = [(node.name, node.type, node.shape[1:]) for node in session.get_inputs()]
-    outputs = {node.name for node in session.get_outputs()}
-    if inputs != [("features", "tensor(float)", [width])] or outputs != set(OUTPUTS):
+    if inputs != [("features", "tensor(float)", [width])]:
         raise BundleError(
             f"{bundle.path.name}/model.onnx: expected the input features float32[N, {width}] and the outputs "
-            f"{', '.join(OUTPUTS)}; got {inputs} and {', '.join(sorted(outputs))}."
+            f"{', '.join(expected)}; got {inputs}."
         )
     return session
 
 
 def _check_golden(scorer: Scorer) -> None:
     golden = scorer.bundle.golden
-    found = scorer.run(golden.matrix)
-    base_value = np.full(found[-1].shape, golden.base_value)  # once, or once per row
-    expected = (np.array(golden.logit), np.array(golden.probability), np.array(golden.contributions), base_value)
-    for name, wanted, got in zip(OUTPUTS, expected, found, strict=True):
-        if not _agree(wanted, got):
+    rows = golden.matrix
+    found = {
+        **dict(zip(SCORE_OUTPUTS, scorer._score.run(SCORE_OUTPUTS, {"features": rows}), strict=True)),  # noqa: SLF001
+        "contributions": scorer._explanations.golden(rows),  # noqa: SLF001 - of this file
+        "base_value": np.array([scorer.base_value]),
+    }
+    expected = {
+        "logit": golden.logit,
+        "probability": golden.probability,
+        "contributions": golden.contributions,
+        "base_value": [golden.base_value],
+    }
+    for name, wanted in expected.items():
+        if not _agree(np.array(wanted), found[name]):
             raise BundleError(
                 f"{scorer.bundle.path.name}: on this machine (onnxruntime {onnxruntime.__version__}) the graph's "
                 f"{name} differs from the golden rows. Export it again, or use the version it was proved with."
             )
 
 
-def _agree(wanted: NDArray[np.float64], got: NDArray[np.float32]) -> bool:
+def _agree(wanted: NDArray[np.float64], got: NDArray[Any]) -> bool:
     if got.shape != wanted.shape or not got.size:
         return False
     return np.allclose(got, wanted, rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE)

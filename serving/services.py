@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from cds_hooks.discovery import ServiceDescription, ServiceRegistry
@@ -24,8 +25,8 @@ from features.times import microseconds, to_datetime
 from models.words import Language
 from serving.assess import AsOf, Assessment, ServedModel, assess
 from serving.cards import CardSettings, render
-from serving.journal import Journal, JournalError, JournalRejected
-from serving.journal_entries import CallEntry, CardEntry, FeedbackEntry, float32_bytes
+from serving.journal_entries import CallEntry, CardEntry, Entry, FeedbackEntry, float32_bytes
+from serving.journal_errors import JournalError, JournalRejected
 from serving.locale import choose_language
 from serving.pseudonym import Pseudonyms
 
@@ -40,6 +41,16 @@ UNREADABLE = {
 _logger = logging.getLogger("bedside.services")
 
 
+class Recorder(Protocol):
+    """What the services ask of a journal."""
+
+    async def record(self, *entries: Entry) -> None:
+        """Record entries as one unit, all or none; returns once they are committed."""
+
+    def close(self) -> None:
+        """Commit all that was submitted, and release what is held."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BedsideServices:
     """All models of a server, behind the protocol that cds_hooks.router asks of its host.
@@ -47,15 +58,17 @@ class BedsideServices:
     Attributes:
         models: by service id.
         clock: the time now, aware UTC.
+        deadline_ms: by when an answer should be ready; an explanation that would take longer is left out.
     """
 
     models: Mapping[str, ServedModel]
-    journal: Journal
+    journal: Recorder
     pseudonyms: Pseudonyms
     cards: CardSettings
     language: Language
     as_of: AsOf
     clock: Callable[[], datetime]
+    deadline_ms: float | None = None
     registry: ServiceRegistry = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +94,8 @@ class BedsideServices:
         card_uuid = str(uuid4())
         try:
             served, now = self.models[service_id], microseconds(call.received_at)
-            assessment = assess_request(served, request, now=now, as_of=self.as_of)
+            until = math.inf if self.deadline_ms is None else call.started + self.deadline_ms / 1000
+            assessment = assess_request(served, request, now=now, as_of=self.as_of, explain_until=until)
             card = render(assessment, card_uuid=card_uuid, language=call.language, settings=self.cards)
             body = encode_response(CdsResponse(cards=(card,)))
             entry = call.answered(assessment, body, self.pseudonyms.of(request.patient_id))
@@ -110,7 +124,9 @@ class BedsideServices:
             raise Overloaded("Expected the journal to take this call; it could not. Try again later.") from error
 
 
-def assess_request(served: ServedModel, request: CdsRequest, *, now: int, as_of: AsOf) -> Assessment:
+def assess_request(
+    served: ServedModel, request: CdsRequest, *, now: int, as_of: AsOf, explain_until: float = math.inf
+) -> Assessment:
     """Assess the patient of a request from its prefetch.
 
     Args:
@@ -118,6 +134,7 @@ def assess_request(served: ServedModel, request: CdsRequest, *, now: int, as_of:
         request: decoded and valid.
         now: UTC microseconds.
         as_of: whether the index time is `now` or the latest Observation.
+        explain_until: the instant of `time.perf_counter` after which no explanation may end.
 
     Raises:
         MissingData: the prefetch is not complete; the message names the keys.
@@ -127,7 +144,8 @@ def assess_request(served: ServedModel, request: CdsRequest, *, now: int, as_of:
     _check_complete(report)
     _check_patient(report, request)
     answered = [key for key in report.usable if report.values[key].status != PrefetchStatus.NULL]
-    assessment = assess(served, request.patient_id, [request.prefetch[key] for key in answered], now=now, as_of=as_of)
+    resources = [request.prefetch[key] for key in answered]
+    assessment = assess(served, request.patient_id, resources, now=now, as_of=as_of, explain_until=explain_until)
     _check_pages(served, report, request, assessment.index_time)
     return assessment
 
@@ -285,5 +303,6 @@ def _log_call(entry: CallEntry, card: Card) -> None:
             "indicator": card.indicator,
             "duration_us": entry.duration_us,
             "refusals": dict(entry.refusals),
+            "explained": entry.contributions is not None,
         },
     )

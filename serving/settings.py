@@ -1,5 +1,6 @@
 """Settings of a server process, read once by the command line and handed down."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,6 +37,8 @@ class Settings:
         journal_url: SQLAlchemy URL; by default a SQLite file in `state`.
         journal_sync: whether each commit waits for the disk (`full`: no card is lost from the account even if the
             power fails) or for the operating system (`normal`: even if the process is killed).
+        deadline_ms: by when a call should be answered, counted from its body's arrival; where the explanation would
+            take longer, the card leaves without it and says so. None: the explanation is always given.
     """
 
     state: Path
@@ -51,6 +54,7 @@ class Settings:
     ask_reports: bool = False
     journal_url: str | None = None
     journal_sync: Literal["full", "normal"] = "full"
+    deadline_ms: float | None = None
 
     def __post_init__(self) -> None:
         if self.journal_sync not in {"full", "normal"}:
@@ -71,6 +75,8 @@ class Settings:
             raise SettingsError(
                 f"zone_name: expected a time zone such as Europe/Berlin, got {self.zone_name!r}."
             ) from error
+        if self.deadline_ms is not None and not (math.isfinite(self.deadline_ms) and self.deadline_ms > 0):
+            raise SettingsError(f"deadline_ms: expected a number above 0, got {self.deadline_ms}.")
         if self.body_limit_bytes < 1:
             raise SettingsError(f"body_limit_bytes: expected 1 or more, got {self.body_limit_bytes}.")
         try:

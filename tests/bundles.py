@@ -18,10 +18,12 @@ from onnx import TensorProto, helper, numpy_helper
 from features.feature import Aggregate, Aggregation, Feature, FeatureSet, Ratio
 from models.bundle import (
     FORMAT,
+    PERMUTATION_FORMAT,
     Band,
     BandPerformance,
     Bundle,
     Calibration,
+    Explanation,
     FlowStep,
     Lineage,
     Manifest,
@@ -37,7 +39,7 @@ from models.words import Language, ModelWords, Phrase
 from serving.assess import ServedModel, serve
 from training.export import Calibration as GraphCalibration
 from training.export import GraphMetadata, export
-from training.parity_rows import golden_of, reference_of
+from training.parity_rows import background_of, golden_by_permutation, golden_of, reference_of
 
 DAY_HOURS, THREE_DAYS_HOURS, LIFE_HOURS = 24.0, 72.0, 50 * 8_766.0
 BASE_RATE = 0.02
@@ -284,6 +286,24 @@ def linear_rows() -> NDArray[np.float32]:
     rows = np.array(CENTRES) + np.random.default_rng(2).normal(size=(20, len(CENTRES)))
     rows[3] = np.nan
     return rows.astype(np.float32)
+
+
+PERMUTATIONS = Explanation(permutations=32, budget_ms=1_000.0, seed=7)
+
+
+def written_permuted(folder: Path, graph: bytes, **changes: Any) -> Bundle:
+    """A bundle of a graph that gives no contributions."""
+    spec, rows = tiny_spec(), linear_rows()
+    background = background_of(rows, seed=3)
+    golden = golden_by_permutation(graph, rows[:4], background, seed=PERMUTATIONS.seed)
+    files = files_of(spec, linear_graph(), rows) | {
+        "model.onnx": graph,
+        "golden.json": msgspec.json.encode(golden),
+        "background.json": msgspec.json.encode(background),
+    }
+    fields: dict[str, Any] = {"format": PERMUTATION_FORMAT, "explanation": PERMUTATIONS}
+    write(folder, manifest_of(spec, **(fields | changes)), files)
+    return load(folder, spec)
 
 
 def served_linear(folder: Path, *, base: float = BASE_VALUE, leak: float = 0.0, **changes: Any) -> ServedModel:

@@ -51,7 +51,9 @@ class Host:
 
 
 @contextmanager
-def open_host(folder: Path, *models: ServedModel, as_of: AsOf = "clock") -> Iterator[Host]:
+def open_host(
+    folder: Path, *models: ServedModel, as_of: AsOf = "clock", deadline_ms: float | None = None
+) -> Iterator[Host]:
     """A server of the models whose clock stands at NOW."""
     # NORMAL: no test pulls the plug.
     with Journal.open(f"sqlite:///{folder / 'journal.db'}", synchronous="NORMAL") as journal:
@@ -63,6 +65,7 @@ def open_host(folder: Path, *models: ServedModel, as_of: AsOf = "clock") -> Iter
             language="en",
             as_of=as_of,
             clock=lambda: NOW,
+            deadline_ms=deadline_ms,
         )
         app = FastAPI(docs_url=None, redoc_url=None)
         app.include_router(cds_router(services))

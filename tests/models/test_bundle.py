@@ -14,6 +14,7 @@ from models.bundle import (
     FILES,
     FORMAT,
     MANIFEST,
+    PERMUTATION_FORMAT,
     Band,
     BundleError,
     Golden,
@@ -75,10 +76,19 @@ DAMAGES = [
         id="a stranger",
     ),
     pytest.param(
-        edit_manifest(lambda manifest: manifest.update(format=2)), "expected bundle format 1, got 2", id="next format"
+        edit_manifest(lambda manifest: manifest.update(format=3)),
+        "expected bundle format 1 or 2, got 3",
+        id="next format",
     ),
     pytest.param(
-        edit_manifest(lambda manifest: manifest.pop("format")), "expected bundle format 1, got None", id="no format"
+        edit_manifest(lambda manifest: manifest.update(format=2)),
+        "expected `explanation` in the manifest of format 2 alone",
+        id="permutations without their settings",
+    ),
+    pytest.param(
+        edit_manifest(lambda manifest: manifest.pop("format")),
+        "expected bundle format 1 or 2, got None",
+        id="no format",
     ),
     pytest.param(
         edit_manifest(lambda manifest: manifest.update(colour="red")), "unknown field `colour`", id="unknown field"
@@ -258,7 +268,7 @@ def test_a_rename_that_fails_puts_the_old_bundle_back(tmp_path: Path) -> None:
 def test_a_bundle_has_its_files_and_no_others(changed: dict[str, bytes | None], tmp_path: Path) -> None:
     spec = tiny_spec()
     files = files_of(spec, linear_graph(), linear_rows()) | changed
-    with pytest.raises(BundleError, match="A bundle needs the files"):
+    with pytest.raises(BundleError, match="Such a bundle needs the files"):
         write(
             tmp_path / "bundle",
             manifest_of(spec),
@@ -269,7 +279,7 @@ def test_a_bundle_has_its_files_and_no_others(changed: dict[str, bytes | None], 
 
 def test_the_format_has_a_number_that_changes_with_the_manifest() -> None:
     """Who changes these fields raises FORMAT, so that an old server says so instead of failing somewhere."""
-    assert FORMAT == 1
+    assert (FORMAT, PERMUTATION_FORMAT) == (1, 2)
     assert Manifest.__struct_fields__ == (
         "format",
         "model_id",
@@ -287,6 +297,7 @@ def test_the_format_has_a_number_that_changes_with_the_manifest() -> None:
         "libraries",
         "parity",
         "files",
+        "explanation",
     )
     assert Band.__struct_fields__ == ("id", "indicator", "lower_probability", "reason")
 

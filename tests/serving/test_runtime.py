@@ -9,7 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.bundle import Bundle, BundleError, load, write
+from serving import runtime
 from serving.assess import ServedModel
+from serving.explainer import NoLibrary, load_library
 from serving.runtime import Scorer
 from tests.bundles import (
     BASE_VALUE,
@@ -90,6 +92,47 @@ def test_a_rounding_difference_does_not_cost_the_explanation(tmp_path: Path) -> 
     assert served_linear(tmp_path, leak=1e-5).scorer.score(AT_THE_CENTRES).contributions is not None
 
 
+def test_without_time_for_it_there_is_a_risk_and_no_explanation(linear: ServedModel) -> None:
+    whole, hurried = linear.scorer.score(AT_THE_CENTRES), linear.scorer.score(AT_THE_CENTRES, seconds=0.0)
+    assert (hurried.logit, hurried.probability, hurried.base_value) == (
+        whole.logit,
+        whole.probability,
+        whole.base_value,
+    )
+    assert (hurried.contributions, hurried.unexplained) == (None, "deadline")
+    assert whole.unexplained is None
+    assert linear.scorer.explanation_seconds > 0
+
+
+def test_trees_are_explained_by_compiled_code_where_it_was_built(trees: ServedModel, linear: ServedModel) -> None:
+    because: str | None = None
+    try:
+        load_library()
+    except NoLibrary as reason:
+        because = str(reason)
+    assert trees.scorer.explained_by == ("compiled" if because is None else "graph")
+    assert trees.scorer.graph_because == because
+    assert linear.scorer.graph_because == (because or "it has 0 sums of trees, not one")
+    assert linear.scorer.explained_by == "graph"
+
+
+def test_compiled_code_and_the_graph_give_the_same_card(trees: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = trees.bundle.golden.matrix
+
+    def no_library(*_: object) -> None:
+        raise NoLibrary("not today")
+
+    monkeypatch.setattr(runtime, "explainer_of", no_library)
+    by_graph = Scorer(trees.bundle)
+    assert (by_graph.explained_by, by_graph.graph_because) == ("graph", "not today")
+    for at in range(len(rows)):
+        found, expected = by_graph.score(rows[at : at + 1]), trees.scorer.score(rows[at : at + 1])
+        assert found[:3] == expected[:3]
+        assert found.contributions is not None
+        assert expected.contributions is not None
+        np.testing.assert_allclose(found.contributions, expected.contributions, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("output", ["logit", "probability", "contributions", "base_value"])
 def test_a_graph_that_does_not_reproduce_its_golden_rows_is_refused(output: str, tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle", tiny_spec(), linear_graph(), linear_rows())
@@ -108,18 +151,18 @@ def test_a_graph_that_does_not_reproduce_its_golden_rows_is_refused(output: str,
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        pytest.param(b"", "model.onnx: onnxruntime", id="empty"),
-        pytest.param(b"not a graph", "model.onnx: onnxruntime", id="not ONNX"),
-        pytest.param(linear_graph()[:-40], "model.onnx: onnxruntime", id="cut short"),
+        pytest.param(b"", "model.onnx: Expected an ONNX file with one graph, got 0", id="empty"),
+        pytest.param(b"not a graph", "model.onnx: Expected an ONNX file", id="not ONNX"),
+        pytest.param(linear_graph()[:-40], "model.onnx: Expected an ONNX file; the bytes end", id="cut short"),
         pytest.param(
             linear_graph(features="input"),
-            r"expected the input features float32\[N, 10\] and the outputs logit, .*; got \[\('input'",
+            r"expected the input features float32\[N, 10\] and the outputs .*; got \[\('input'",
             id="another input",
         ),
         pytest.param(linear_graph(width=9), r"expected the input features float32\[N, 10\]", id="a feature less"),
         pytest.param(
             linear_graph().replace(b"base_value", b"bias_value"),
-            "base_value; got .* and bias_value, contributions",
+            "base_value; got .*, bias_value",
             id="another output",
         ),
     ],
@@ -133,7 +176,7 @@ def test_what_is_no_graph_of_this_model_is_refused(model: bytes, message: str, t
 
 
 def test_a_session_takes_one_thread_whatever_the_host_has(linear: ServedModel) -> None:
-    options = linear.scorer._session.get_session_options()
+    options = linear.scorer._score.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
 
 

@@ -121,7 +121,7 @@ def replayed(entry: CallEntry, served: ServedModel) -> Assessment:
         index_time=round(entry.index_time.timestamp() * 1e6),
         as_of="clock",
         vector=float32_array(entry.feature_vector),
-        scored=Scored(entry.logit, entry.probability, entry.base_value, contributions),
+        scored=Scored(entry.logit, entry.probability, entry.base_value, contributions, evidence.unexplained),
         contributors=evidence.contributors,
         absent=evidence.absent,
         stale=evidence.stale,
@@ -144,6 +144,21 @@ def test_the_account_alone_gives_the_same_card_again(host: Host, linear: ServedM
     (card,) = cards(response).cards
     again = render(replayed(host.last_call(), linear), card_uuid=str(card.uuid), language="de", settings=CARDS)
     assert encode_response(CdsResponse(cards=(again,))) == response.content
+
+
+def test_a_card_that_would_be_late_leaves_without_its_explanation_and_says_so(
+    linear: ServedModel, tmp_path: Path
+) -> None:
+    with open_host(tmp_path, linear, deadline_ms=1e-3) as host:
+        card, entry = host.card(request()), host.last_call()
+    with open_host(tmp_path, linear, deadline_ms=60_000) as host:
+        patient_one = host.card(request())
+    assert "There was no time left to explain this estimate. The risk itself is complete." in (card.detail or "")
+    assert card.summary == patient_one.summary
+    assert "no time left" not in (patient_one.detail or "")
+    assert entry.contributions is None
+    again = replayed(entry, linear)
+    assert render(again, card_uuid=card.uuid or "", language="en", settings=CARDS) == card
 
 
 def test_below_the_minimum_data_the_account_has_no_risk(host: Host) -> None:

@@ -39,6 +39,10 @@ STATE = Path("state")
         pytest.param(
             {"fhir_version": "R3"}, r"fhir_version: expected one of \('R4', 'R4B', 'R5'\), got 'R3'", id="FHIR"
         ),
+        *(
+            pytest.param({"deadline_ms": value}, "deadline_ms: expected a number above 0", id=f"deadline {value}")
+            for value in (0.0, -1.0, float("nan"), float("inf"))
+        ),
         pytest.param({"journal_sync": "off"}, "journal_sync: expected full or normal, got 'off'", id="journal sync"),
         pytest.param({"body_limit_bytes": 0}, "body_limit_bytes: expected 1 or more, got 0", id="nothing is taken"),
         pytest.param({"cors_origins": ("ehr.example",)}, "cors_origins: .*'ehr.example'", id="origin without scheme"),

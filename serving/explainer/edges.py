@@ -1,0 +1,184 @@
+"""From the trees that a graph scores with to the edges that the kernel explains with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.onnx_file import OnnxFile, OnnxNode
+
+EDGE = np.dtype(
+    [
+        ("parent", np.int32),
+        ("earlier", np.int32),
+        ("feature", np.int32),
+        ("output", np.int32),
+        ("missing", np.int32),
+        ("lower", np.float32),
+        ("upper", np.float32),
+        ("ratio", np.float32),
+        ("value", np.float32),
+    ]
+)
+LANES = 8
+SUM = "TreeEnsembleRegressor"
+ML_DOMAIN = "ai.onnx.ml"
+
+
+class NotExplainable(Exception):  # noqa: N818 - no error: the graph explains itself
+    """The graph is no sum of trees on its features with known covers; the message says what it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Edges:
+    """All trees' edges as `bedside_trees` of kernel.c wants them.
+
+    `edges` EDGE[E]; `starts` int64[trees + 1]; `blocks` int32[trees]; `outputs`: targets × features.
+    """
+
+    edges: NDArray[np.void]
+    starts: NDArray[np.int64]
+    blocks: NDArray[np.int32]
+    features: int
+    outputs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Trees:
+    """The operator's parallel lists as Python lists; a node's children by their row in these lists."""
+
+    roots: list[int]
+    leaf: list[bool]
+    feature: list[int]
+    threshold: list[float]
+    true: list[int]
+    false: list[int]
+    missing_is_true: list[bool]
+    cover: list[float]
+    values: list[dict[int, float]]  # of leaves, by target
+    targets: int
+
+
+def edges_of(graph: OnnxFile, features: int) -> Edges:
+    """The edges of the one sum of trees that a graph scores with.
+
+    Raises:
+        NotExplainable: there is none, or several, or not on the features as they come, or without covers.
+    """
+    trees = _trees(_sum_of_trees(graph))
+    edges: list[tuple[int | float, ...]] = []
+    starts, blocks = [0], []
+    for root in trees.roots:
+        for target in sorted({target for leaf in _leaves(trees, root) for target in trees.values[leaf]}):
+            mine, most = _tree(trees, root, target, features)
+            edges += mine
+            starts.append(len(edges))
+            blocks.append(-(-most // (2 * LANES)))
+    return Edges(
+        edges=np.array(edges, EDGE),
+        starts=np.array(starts, np.int64),
+        blocks=np.array(blocks, np.int32),
+        features=features,
+        outputs=trees.targets * features,
+    )
+
+
+def _sum_of_trees(graph: OnnxFile) -> OnnxNode:
+    found = [node for node in graph.nodes if node.operator == SUM and node.domain == ML_DOMAIN]
+    if len(found) != 1:
+        raise NotExplainable(f"it has {len(found)} sums of trees, not one")
+    sources = {name: node for node in graph.nodes for name in node.outputs}
+    source = sources.get(found[0].inputs[0])
+    if source is None or source.operator != "Cast" or source.inputs != ("features",):
+        raise NotExplainable("its trees do not read the features as they come")
+    return found[0]
+
+
+def _trees(node: OnnxNode) -> _Trees:
+    if "nodes_hitrates_as_tensor" not in node:
+        raise NotExplainable("its trees have no covers")
+    cover = node.tensor("nodes_hitrates_as_tensor").astype(np.float64)
+    threshold = node.tensor("nodes_values_as_tensor").astype(np.float64)
+    modes = node.strings("nodes_modes")
+    if not set(modes) <= {b"BRANCH_LEQ", b"LEAF"}:
+        raise NotExplainable("its trees have tests other than x <= t")
+    if not (np.isfinite(cover) & (cover > 0)).all():
+        raise NotExplainable("some of its nodes were reached by no training row")
+    if (threshold.astype(np.float32) != threshold).any():
+        raise NotExplainable("its thresholds are no float32 values")
+    ids = list(zip(node.integers("nodes_treeids").tolist(), node.integers("nodes_nodeids").tolist(), strict=True))
+    rows = {one: row for row, one in enumerate(ids)}
+    values: list[dict[int, float]] = [{} for _ in ids]
+    targets = zip(
+        zip(node.integers("target_treeids").tolist(), node.integers("target_nodeids").tolist(), strict=True),
+        node.integers("target_ids").tolist(),
+        node.tensor("target_weights_as_tensor").tolist(),
+        strict=True,
+    )
+    for where, target, weight in targets:
+        values[rows[where]][target] = weight
+    leaf = [mode == b"LEAF" for mode in modes]
+
+    def children(attribute: str) -> list[int]:
+        named = node.integers(attribute).tolist()
+        return [
+            -1 if is_leaf else rows[tree, child] for is_leaf, (tree, _), child in zip(leaf, ids, named, strict=True)
+        ]
+
+    return _Trees(
+        roots=[row for row, (_, number) in enumerate(ids) if number == 0 and not leaf[row]],
+        leaf=leaf,
+        feature=node.integers("nodes_featureids").tolist(),
+        threshold=threshold.tolist(),
+        true=children("nodes_truenodeids"),
+        false=children("nodes_falsenodeids"),
+        missing_is_true=[value != 0 for value in node.integers("nodes_missing_value_tracks_true").tolist()],
+        cover=cover.tolist(),
+        values=values,
+        targets=node.integer("n_targets"),
+    )
+
+
+def _leaves(trees: _Trees, root: int) -> Iterator[int]:
+    pending = [root]
+    while pending:
+        row = pending.pop()
+        if trees.leaf[row]:
+            yield row
+        else:
+            pending += (trees.true[row], trees.false[row])
+
+
+# What the path to a node says of a feature: its last edge, lower, upper, whether a missing value passes, cover ratio.
+_Tested = tuple[int, float, float, bool, float]
+_UNTESTED: _Tested = (-1, -np.inf, np.inf, True, 1.0)
+
+
+def _tree(trees: _Trees, root: int, target: int, features: int) -> tuple[list[tuple[int | float, ...]], int]:
+    """One tree's edges for one target, parents first, and the most features on any of its paths."""
+    edges: list[tuple[int | float, ...]] = []
+    most = 0
+    pending: list[tuple[int, int, dict[int, _Tested]]] = [(root, -1, {})]
+    while pending:
+        split, parent, path = pending.pop()
+        if trees.leaf[split]:
+            continue
+        feature, threshold = trees.feature[split], trees.threshold[split]
+        earlier, lower, upper, missing, ratio = path.get(feature, _UNTESTED)
+        for holds, child in ((True, trees.true[split]), (False, trees.false[split])):
+            tested: _Tested = (
+                len(edges),
+                lower if holds else max(lower, threshold),
+                min(upper, threshold) if holds else upper,
+                missing and trees.missing_is_true[split] == holds,
+                ratio * trees.cover[child] / trees.cover[split],
+            )
+            value = trees.values[child].get(target, 0.0)
+            edges.append(
+                (parent, earlier, feature, target * features + feature, int(tested[3]), *tested[1:3], tested[4], value)
+            )
+            longer = {**path, feature: tested}
+            most = max(most, len(longer))
+            pending.append((child, tested[0], longer))
+    return edges, most
