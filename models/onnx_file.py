@@ -1,22 +1,20 @@
 """Reads an ONNX file's structure without the `onnx` package, which a lean server does without.
 
 Only what the server asks: which operators of which domains, whether a tensor lies in another file, what a node's
-attributes hold, and the same file with some nodes left out. Field numbers are those of ONNX's `onnx.proto`; the wire
-format is protocol buffers'. The tests compare every answer with the `onnx` package's.
+attributes hold, and the same file with some nodes left out. Field numbers are those of ONNX's `onnx.proto`. The tests
+compare every answer with the `onnx` package's.
 """
 
 import dataclasses
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Wire types.
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_VARINT_BYTES: Final = 10  # of 64 bits, seven a byte
+from models.wire import BYTES, Field, WireError, fields, integers, text, varint_bytes, view
 
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 3, 4, 5, 7
 _ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH = 1, 3, 5, 6
@@ -50,16 +48,8 @@ class _InGraph(IntEnum):
 _TENSOR_TYPES: dict[int, "np.dtype[Any]"] = {1: np.dtype("<f4"), 7: np.dtype("<i8"), 11: np.dtype("<f8")}
 
 
-class OnnxFileError(ValueError):
+class OnnxFileError(WireError):
     """Not an ONNX file, or one with something that is not read here."""
-
-
-class _Field(NamedTuple):
-    """One field of a message: its number, its value, and the bytes it takes with its tag."""
-
-    number: int
-    value: int | memoryview
-    whole: memoryview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,25 +68,25 @@ class OnnxNode:
 
     def integer(self, attribute: str) -> int:
         """The value of an `int` attribute."""
-        for field in _fields(self._attribute(attribute)):
+        for field in fields(self._attribute(attribute)):
             if field.number == _ATTRIBUTE_INT and isinstance(field.value, int):
                 return field.value
         raise OnnxFileError(f"node {self.name}: expected an integer in {attribute}.")
 
     def integers(self, attribute: str) -> NDArray[np.int64]:
         """The values of an `ints` attribute, packed or one by one, int64[N]."""
-        return _integers(self._attribute(attribute), _ATTRIBUTE_INTS)
+        return integers(self._attribute(attribute), _ATTRIBUTE_INTS)
 
     def strings(self, attribute: str) -> list[bytes]:
         """The values of a `strings` attribute."""
-        fields = _fields(self._attribute(attribute))
-        return [bytes(_view(field)) for field in fields if field.number == _ATTRIBUTE_STRINGS]
+        found = fields(self._attribute(attribute))
+        return [bytes(view(field)) for field in found if field.number == _ATTRIBUTE_STRINGS]
 
     def tensor(self, attribute: str) -> NDArray[Any]:
         """The values of a `tensor` attribute of float, double or int64, flat; a view into the file."""
-        for field in _fields(self._attribute(attribute)):
+        for field in fields(self._attribute(attribute)):
             if field.number == _ATTRIBUTE_TENSOR:
-                return _tensor(_view(field), f"node {self.name}: {attribute}")
+                return _tensor(view(field), f"node {self.name}: {attribute}")
         raise OnnxFileError(f"node {self.name}: expected a tensor in {attribute}.")
 
     def _attribute(self, name: str) -> memoryview:
@@ -140,10 +130,10 @@ class OnnxFile:
                 needed.update(node.inputs)
                 kept_nodes.add(at)
         parts = bytearray()
-        for field in _fields(memoryview(self.content)):
+        for field in fields(memoryview(self.content)):
             if field.number == _Model.GRAPH:
-                graph = _graph_of(_view(field), kept_nodes, needed, outputs)
-                parts += _varint_bytes(_Model.GRAPH << 3 | _BYTES) + _varint_bytes(len(graph)) + graph
+                graph = _graph_of(view(field), kept_nodes, needed, outputs)
+                parts += varint_bytes(_Model.GRAPH << 3 | BYTES) + varint_bytes(len(graph)) + graph
             else:
                 parts += field.whole
         return bytes(parts)
@@ -152,15 +142,15 @@ class OnnxFile:
 def _graph_of(graph: memoryview, nodes: Collection[int], values: Collection[str], outputs: Collection[str]) -> bytes:
     parts = bytearray()
     at = -1
-    for field in _fields(graph):
+    for field in fields(graph):
         match field.number:
             case _InGraph.NODE:
                 at += 1
                 kept = at in nodes
             case _InGraph.INITIALIZER:
-                kept = _first_text(_view(field), _TENSOR_NAME) in values
+                kept = _first_text(view(field), _TENSOR_NAME) in values
             case _InGraph.OUTPUT:
-                kept = _first_text(_view(field), _VALUE_NAME) in outputs
+                kept = _first_text(view(field), _VALUE_NAME) in outputs
             case _InGraph.VALUE:
                 kept = False  # shapes of inner values; a runtime infers them
             case _:
@@ -178,6 +168,10 @@ def read_onnx(content: bytes) -> OnnxFile:
     """
     try:
         return _read(content)
+    except OnnxFileError:
+        raise
+    except WireError as error:
+        raise OnnxFileError(str(error)) from error
     except (IndexError, UnicodeDecodeError) as error:
         raise OnnxFileError("Expected an ONNX file; the bytes end in the middle of a field or are no text.") from error
 
@@ -187,17 +181,17 @@ def _read(content: bytes) -> OnnxFile:
     opsets: dict[str, int] = {}
     metadata: dict[str, str] = {}
     extras: list[str] = []
-    for field in _fields(memoryview(content)):
+    for field in fields(memoryview(content)):
         match field.number:
             case _Model.GRAPH:
-                graphs.append(_view(field))
+                graphs.append(view(field))
             case _Model.OPSET:
-                opset = {inner.number: inner.value for inner in _fields(_view(field))}
+                opset = {inner.number: inner.value for inner in fields(view(field))}
                 version = opset.get(_OPSET_VERSION, 0)
-                opsets[_text(opset.get(_OPSET_DOMAIN, 0))] = version if isinstance(version, int) else 0
+                opsets[text(opset.get(_OPSET_DOMAIN, 0))] = version if isinstance(version, int) else 0
             case _Model.METADATA:
-                entry = {inner.number: inner.value for inner in _fields(_view(field))}
-                metadata[_text(entry.get(_ENTRY_KEY, 0))] = _text(entry.get(_ENTRY_VALUE, 0))
+                entry = {inner.number: inner.value for inner in fields(view(field))}
+                metadata[text(entry.get(_ENTRY_KEY, 0))] = text(entry.get(_ENTRY_VALUE, 0))
             case _Model.FUNCTION | _Model.TRAINING:
                 extras.append(_Model(field.number).name.lower())
     if len(graphs) != 1:
@@ -224,20 +218,20 @@ class _Graph:
 
 def _read_graph(message: memoryview) -> _Graph:
     found = _Graph()
-    for one in _fields(message):
+    for one in fields(message):
         match one.number:
             case _InGraph.NODE:
-                node, subgraphs = _node(_view(one))
+                node, subgraphs = _node(view(one))
                 found.nodes.append(node)
                 found.extras += [f"a subgraph in {node.name}"] * subgraphs
                 found.external += (name for name in map(_external, _tensors(node)) if name is not None)
             case _InGraph.INITIALIZER:
-                name = _external(_view(one))
+                name = _external(view(one))
                 found.external += [] if name is None else [name]
             case _InGraph.SPARSE:
                 found.extras.append("sparse initializers")
             case _InGraph.OUTPUT:
-                found.outputs.append(_first_text(_view(one), _VALUE_NAME))
+                found.outputs.append(_first_text(view(one), _VALUE_NAME))
     return found
 
 
@@ -246,12 +240,12 @@ def _node(message: memoryview) -> tuple[OnnxNode, int]:
     texts |= {_NODE_OPERATOR: [], _NODE_DOMAIN: []}
     attributes: dict[str, memoryview] = {}
     subgraphs = 0
-    for field in _fields(message):
+    for field in fields(message):
         if field.number == _NODE_ATTRIBUTE:
-            attribute = _view(field)
+            attribute = view(field)
             attributes[_first_text(attribute, _ATTRIBUTE_NAME)] = attribute
         elif field.number in texts:
-            texts[field.number].append(_text(field.value))
+            texts[field.number].append(text(field.value))
     for attribute in attributes.values():
         head = next(_fields_besides(attribute, {_ATTRIBUTE_NAME}), None)
         subgraphs += head is not None and head.number in {_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS}
@@ -270,19 +264,19 @@ def _tensors(node: OnnxNode) -> Iterator[memoryview]:
     for attribute in node._attributes.values():  # noqa: SLF001 - of this file
         head = next(_fields_besides(attribute, {_ATTRIBUTE_NAME}), None)
         if head is not None and head.number == _ATTRIBUTE_TENSOR:
-            yield _view(head)
+            yield view(head)
 
 
-def _fields_besides(message: memoryview, numbers: Collection[int]) -> Iterator[_Field]:
-    return (field for field in _fields(message) if field.number not in numbers)
+def _fields_besides(message: memoryview, numbers: Collection[int]) -> Iterator[Field]:
+    return (field for field in fields(message) if field.number not in numbers)
 
 
 def _external(tensor: memoryview) -> str | None:
     """The name of a tensor that lies in another file."""
     name, outside = "", False
-    for field in _fields(tensor):
+    for field in fields(tensor):
         if field.number == _TENSOR_NAME:
-            name = _text(field.value)
+            name = text(field.value)
         outside |= field.number == _TENSOR_EXTERNAL or (field.number == _TENSOR_LOCATION and field.value != 0)
     return name if outside else None
 
@@ -290,11 +284,11 @@ def _external(tensor: memoryview) -> str | None:
 def _tensor(message: memoryview, where: str) -> NDArray[Any]:
     kind: int | memoryview = 0
     raw: memoryview | None = None
-    for field in _fields(message):
+    for field in fields(message):
         if field.number == _TENSOR_TYPE:
             kind = field.value
         elif field.number == _TENSOR_RAW:
-            raw = _view(field)
+            raw = view(field)
     if not isinstance(kind, int) or kind not in _TENSOR_TYPES or raw is None:
         raise OnnxFileError(f"{where}: expected raw data of float, double or int64, got element type {kind!r}.")
     values: NDArray[Any] = np.frombuffer(raw, _TENSOR_TYPES[kind])
@@ -302,96 +296,4 @@ def _tensor(message: memoryview, where: str) -> NDArray[Any]:
 
 
 def _first_text(message: memoryview, number: int) -> str:
-    return next((_text(field.value) for field in _fields(message) if field.number == number), "")
-
-
-def _text(value: int | memoryview) -> str:
-    return "" if isinstance(value, int) else bytes(value).decode()
-
-
-def _view(field: _Field) -> memoryview:
-    if isinstance(field.value, int):
-        raise OnnxFileError(f"Expected a message or text in field {field.number}, got a number.")
-    return field.value
-
-
-def _integers(message: memoryview, number: int) -> NDArray[np.int64]:
-    """All values of a repeated integer field, in one pass over the bytes: a large model has a hundred thousand."""
-    parts = [np.zeros(0, np.int64)]
-    at = 0
-    while at < len(message):
-        key, start = _varint(message, at)
-        if key == number << 3 | _VARINT:  # one by one, each with its tag
-            values, ends = _varints(message[at:])
-            others = np.flatnonzero(values[0::2] != key)
-            count = int(others[0]) if len(others) else len(values) // 2
-            parts.append(values[1 : 2 * count : 2])
-            at += int(ends[2 * count - 1]) + 1
-            continue
-        field = _field(message, key, start, at)
-        if field.number == number:
-            parts.append(_varints(_view(field))[0])
-        at += len(field.whole)
-    return np.concatenate(parts)
-
-
-def _varints(run: memoryview) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers that stand behind each other in a run of bytes, and where each ends; a last half one is left out."""
-    content = np.frombuffer(run, np.uint8)
-    ends = np.flatnonzero(content < 0x80)  # noqa: PLR2004 - the bit that says that more bytes follow
-    starts = np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends
-    lengths = ends + 1 - starts
-    if lengths.max(initial=0) > _VARINT_BYTES:
-        raise OnnxFileError("Expected an ONNX file; a number has more than 64 bits.")
-    content = content[: int(ends[-1]) + 1] if len(ends) else content[:0]
-    shift = 7 * (np.arange(len(content)) - np.repeat(starts, lengths))
-    parts = (content & 0x7F).astype(np.uint64) << shift.astype(np.uint64)
-    values = np.add.reduceat(parts, starts) if len(starts) else parts
-    return values.astype(np.int64), ends
-
-
-def _fields(message: memoryview) -> Iterator[_Field]:
-    at = 0
-    while at < len(message):
-        key, start = _varint(message, at)
-        field = _field(message, key, start, at)
-        at += len(field.whole)
-        yield field
-
-
-def _field(message: memoryview, key: int, start: int, at: int) -> _Field:
-    kind = key & 7
-    value: int | memoryview
-    if kind == _VARINT:
-        value, end = _varint(message, start)
-    elif kind == _BYTES:
-        length, start = _varint(message, start)
-        end = start + length
-        value = message[start:end]
-    elif kind in {_FIXED64, _FIXED32}:
-        end = start + (8 if kind == _FIXED64 else 4)
-        value = message[start:end]
-    else:
-        raise OnnxFileError(f"Expected an ONNX file; wire type {kind} is none that it has.")
-    if end > len(message):
-        raise IndexError
-    return _Field(key >> 3, value, message[at:end])
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for position in range(_VARINT_BYTES):
-        byte = message[at + position]
-        value |= (byte & 0x7F) << (7 * position)
-        if byte < 0x80:  # noqa: PLR2004 - no more bytes follow
-            return value, at + position + 1
-    raise OnnxFileError("Expected an ONNX file; a number has more than 64 bits.")
-
-
-def _varint_bytes(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:  # noqa: PLR2004 - more than one byte's seven bits
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
+    return next((text(field.value) for field in fields(message) if field.number == number), "")
