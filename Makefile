@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --extra build --univers
 	--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock bench release-sepsis clean
+.PHONY: help demo test check lock bench profile release-sepsis clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -37,12 +37,11 @@ check: $(INSTALLED) ## lint, types, floors, and the lock in step with pyproject.
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml
 	$(LOCK) --output-file requirements.lock
 
-bench: $(INSTALLED) ## the measurements that the README quotes
-	$(BIN)/python -m benchmarks.call
-	$(BIN)/python -m benchmarks.kernel
-	$(BIN)/python -m benchmarks.kernel_peers
-	$(BIN)/python -m benchmarks.extract
-	$(BIN)/python -m benchmarks.explain
+bench: $(INSTALLED) ## all measurements: one table, benchmarks/results.json
+	$(BIN)/python -m benchmarks
+
+profile: $(INSTALLED) ## one request: which functions take the time
+	$(BIN)/python -m benchmarks.profile
 
 release-sepsis: $(INSTALLED) ## train the released sepsis model: make release-sepsis DATA=path/to/physionet2019
 	$(BIN)/bedside train sepsis --data physionet2019:$(DATA) --output models/sepsis/bundle --compare

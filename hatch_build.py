@@ -8,34 +8,49 @@ import shlex
 import shutil
 import subprocess
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 KERNEL = Path("serving/explainer")
+LIBRARY = "_kernel.so"
 # No fused multiply-add: the same sums on every machine.
 FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-shared", "-fPIC")
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc]
-    """Compile kernel.c beside itself, and make the wheel one of this platform."""
+    """Compile kernel.c: beside itself for an editable installation, else into a wheel, then one of this platform."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, or say why not."""
-        folder = Path(self.root) / KERNEL
-        target = folder / "_kernel.so"
-        target.unlink(missing_ok=True)
+        source = Path(self.root) / KERNEL / "kernel.c"
+        beside = source.with_name(LIBRARY)
+        if version == "editable":
+            beside.unlink(missing_ok=True)  # one of another version must not stay
+            self._compiled(source, beside)
+            return
+        self._folder = Path(tempfile.mkdtemp(prefix="bedside-build-"))
+        target = self._folder / LIBRARY
+        if self._compiled(source, target):
+            build_data["force_include"][str(target)] = str(KERNEL / LIBRARY)
+            build_data["pure_python"] = False
+            build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
+        """Remove what was compiled outside the tree."""
+        folder = getattr(self, "_folder", None)
+        if folder is not None:
+            shutil.rmtree(folder)
+
+    def _compiled(self, source: Path, target: Path) -> bool:
         compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[:1]
         if os.environ.get("BEDSIDE_COMPILE") == "no" or not compiler or shutil.which(compiler[0]) is None:
             self.app.display_warning("No C compiler: explanations will come from the graph, more slowly.")
-            return
-        command = [*compiler, *FLAGS, "-o", str(target), str(folder / "kernel.c")]
+            return False
+        command = [*compiler, *FLAGS, "-o", str(target), str(source)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own source
         if done.returncode != 0:
             self.app.display_warning(f"The kernel was not compiled; the graph explains.\n{done.stderr[-2000:]}")
-            return
-        build_data["pure_python"] = False
-        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-        build_data["tag"] = f"py3-none-{platform}"
-        build_data["artifacts"].append(str(KERNEL / "_kernel.so"))
+        return done.returncode == 0
