@@ -8,14 +8,20 @@ import numpy as np
 from features.prefetch import prefetch_templates
 from features.vocabulary.concept import Concept, load_vocabulary
 from models.spec import ModelSpec
+from serving.words import load_card_words
 
 END = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+DAYS_HOURS, RECENT_HOURS = 48, 6
 LOINC = "http://loinc.org"
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 
 
 def patient_view(spec: ModelSpec, *, observations: int, seed: int = 0) -> bytes:
-    """A `patient-view` request for a model: so many Observations of its concepts over two days."""
+    """A `patient-view` request for a model: so many Observations of its concepts over two days.
+
+    The first of each concept is of the last hours, so that the model's minimum data are there: a call that ends in
+    "too little data" would be no measure of one that is scored and explained.
+    """
     rng = np.random.default_rng(seed)
     vocabulary = load_vocabulary()
     concepts = [vocabulary.concept(name) for name in spec.features.concepts]
@@ -23,7 +29,14 @@ def patient_view(spec: ModelSpec, *, observations: int, seed: int = 0) -> bytes:
     entries = [
         {"fullUrl": f"https://fhir.example/r4/Observation/{number}", "resource": resource, "search": {"mode": "match"}}
         for number in range(observations)
-        for resource in [_observation(number, measured[number % len(measured)], rng)]
+        for resource in [
+            _observation(
+                number,
+                measured[number % len(measured)],
+                rng,
+                hours=DAYS_HOURS if number >= len(measured) else RECENT_HOURS,
+            )
+        ]
     ]
     prefetch: dict[str, object] = dict.fromkeys(prefetch_templates(spec.features, vocabulary))
     prefetch["patient"] = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1957-03-08"}
@@ -38,11 +51,16 @@ def patient_view(spec: ModelSpec, *, observations: int, seed: int = 0) -> bytes:
     )
 
 
-def _observation(number: int, concept: Concept, rng: np.random.Generator) -> dict[str, object]:
+def explained_card() -> bytes:
+    """What only the card of a scored and explained call contains; one that says that data are missing does not."""
+    return load_card_words()["en"].say("raised").encode()
+
+
+def _observation(number: int, concept: Concept, rng: np.random.Generator, *, hours: int) -> dict[str, object]:
     low, high = concept.reference.female if concept.reference else concept.plausible or (0, 1)
     value = round(float(rng.uniform(low - 0.1 * (high - low), high + 0.3 * (high - low))), 1)
     code = next(one for one in concept.codes if one.system == LOINC)
-    time = END - timedelta(minutes=int(rng.integers(0, 48 * 60)))
+    time = END - timedelta(minutes=int(rng.integers(0, hours * 60)))
     return {
         "resourceType": "Observation",
         "id": f"obs-{number}",
@@ -51,8 +69,6 @@ def _observation(number: int, concept: Concept, rng: np.random.Generator) -> dic
             "lastUpdated": time.isoformat(),
             "profile": ["http://hl7.org/fhir/StructureDefinition/vitalsigns"],
         },
-        "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{code.display}</div>'},
-        "identifier": [{"system": "https://lab.example/id", "value": f"{number:08d}"}],
         "status": "final",
         "category": [{"coding": [{"system": CATEGORY, "code": "vital-signs", "display": "Vital Signs"}]}],
         "code": {"coding": [{"system": code.system, "code": code.code, "display": code.display}], "text": code.display},

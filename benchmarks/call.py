@@ -1,39 +1,52 @@
-"""One `patient-view` call with explanation and journal, beside an endpoint that only parses the same body.
+"""Whole calls: `patient-view` with explanation and journal over HTTP, one worker a server.
 
-    python -m benchmarks.call [--observations 60] [--calls 600] [--json FILE]
+    python -m benchmarks.call [--quick] [--pin] [--json FILE]
 
-Servers run as processes of their own on loopback, one worker each; both are measured in turns in this one run, so
-read the ratios: the machine may be noisy. Latencies are those of the client, in milliseconds.
+Three servers of the same application stand side by side, with the journal off (a stand-in that keeps nothing), in
+SQLite's WAL, and synced to the disk; each serves the benchmark model and the released sepsis model. Beside them stands
+an endpoint that only parses the same body. They are measured in turns, round by round, in this one run; the warm-up
+round does not count. The load generator is benchmarks.load; every answer is checked for a card with reasons.
 """
 
 import argparse
-import http.client
 import json
-import socket
-import subprocess
 import sys
-import tempfile
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from fastapi import FastAPI, Request
 
-from benchmarks.bodies import patient_view
+from benchmarks import load
+from benchmarks.bodies import explained_card, patient_view
+from benchmarks.make_model import benchmark_model
+from benchmarks.model import BENCHMARK, BenchmarkModel, benchmark_ids, benchmark_spec
+from benchmarks.processors import Processors, processors
+from benchmarks.progress import step
+from benchmarks.serve import JOURNALS
+from benchmarks.servers import Server, running
 from models.catalog import find
 
-SERVICE = "sepsis"
-ROUNDS = 5
-CONCURRENCIES = (1, 8)
+RELEASED = "sepsis"
+PARSE_ONLY = "parse only (FastAPI)"
+COPIES = 4  # of the benchmark model: five models with the released one
+ROUNDS, STARTS = 5, 3
+CALLS = {60: {1: 400, 8: 800}, 1000: {1: 80, 8: 120}}  # a round, by Observations and concurrency
+ROUND_AT_MOST_S = 1.0
 
 echo = FastAPI()
 
 
-@echo.post(f"/cds-services/{SERVICE}")
+@echo.get("/ready")
+async def ready() -> dict[str, bool]:
+    """Say that it serves."""
+    return {"ready": True}
+
+
+@echo.post(f"/cds-services/{BENCHMARK}")
 async def parse_only(request: Request) -> dict[str, list[object]]:
     """What FastAPI does before anybody thinks: parse the body, answer an empty list."""
     await request.json()
@@ -43,109 +56,120 @@ async def parse_only(request: Request) -> dict[str, list[object]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--observations", type=int, default=60)
-    parser.add_argument("--calls", type=int, default=600, help="per round and concurrency")
+    parser.add_argument("--quick", action="store_true", help="one round, few calls: to see that it runs")
+    parser.add_argument("--pin", action="store_true", help="the client on one processor, the servers on another")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    body = patient_view(find(SERVICE).spec, observations=arguments.observations)
-    print(
-        f"{arguments.observations} Observations, {len(body) / 1000:.0f} kB; {arguments.calls} calls × {ROUNDS} rounds"
-    )
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as state:
-        ports = {
-            name: stack.enter_context(_server([part.format(state=state) for part in command]))
-            for name, command in COMMANDS.items()
-        }
-        rows = _measure(ports, f"/cds-services/{SERVICE}", body, arguments.calls)
-    for row in rows:
-        print(
-            "{server:<26} concurrency {concurrency}: p50 {p50_ms:7.2f} ms  p99 {p99_ms:7.2f} ms  {rate:7.0f}/s".format(
-                **row
-            )
-        )
+    model, places = benchmark_model(copies=COPIES), processors(pin=arguments.pin)
+    step("a server with five models: start and memory")
+    start = _starts(model, places, 1 if arguments.quick else STARTS)
+    with _servers(model, places) as servers, places.client():
+        rows = list(_measured(servers, rounds=1 if arguments.quick else ROUNDS))
+    found = {"processors": places.words, "start": start, "rows": rows}
+    _print(found)
     if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        arguments.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
-SERVE = ["-m", "bedside.cli", "serve", "--as-of", "latest-observation", "--state", "{state}/"]
-COMMANDS = {
-    "bedside, journal synced": [*SERVE[:-1], "{state}/full", "--journal-sync", "full"],
-    "bedside, journal in WAL": [*SERVE[:-1], "{state}/normal", "--journal-sync", "normal"],
-    "parse only (FastAPI)": ["-m", "uvicorn", "benchmarks.call:echo", "--no-access-log"],
-}
+def serve_command(model: BenchmarkModel, state: str, *, models: tuple[str, ...], journal: str) -> tuple[str, ...]:
+    """How benchmarks.serve is started."""
+    where = ("--port", "{port}", "--state", state, "--model-folder", str(model.folder))
+    return (sys.executable, "-m", "benchmarks.serve", *where, "--models", ",".join(models), "--journal", journal)
+
+
+def _starts(model: BenchmarkModel, places: Processors, times: int) -> dict[str, Any]:
+    """Start a server with five models some times; memory after some calls to each."""
+    models = (RELEASED, *benchmark_ids(COPIES))
+    starts, memories = [], []
+    for _ in range(times):
+        with TemporaryDirectory() as state:
+            command = serve_command(model, state, models=models, journal="full")
+            with running(command, ready="/cds-services", cpus=places.servers) as server:
+                for model_id in models:
+                    load.drive(server.port, _request(model_id, 60), calls=50)
+                starts.append(server.start_s)
+                memories.append(server.resident_mb)
+    return {
+        "models": len(models),
+        "start_to_ready_s": min(starts),
+        "resident_mb": max(memories),
+        "cli_start_to_ready_s": min(_cli_starts(places, times)),
+    }
+
+
+def _cli_starts(places: Processors, times: int) -> Iterator[float]:
+    """Seconds until `bedside serve` with the released models answers: the command line's imports count too."""
+    for _ in range(times):
+        with TemporaryDirectory() as state:
+            command = (sys.executable, "-m", "bedside.cli", "serve", "--port", "{port}", "--state", state)
+            with running(command, ready="/cds-services", cpus=places.servers) as server:
+                yield server.start_s
 
 
 @contextmanager
-def _server(arguments: list[str]) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, *arguments, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        _wait(process, port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+def _servers(model: BenchmarkModel, places: Processors) -> Iterator[dict[str, Server]]:
+    with ExitStack() as stack:
+        state = stack.enter_context(TemporaryDirectory())
+        servers: dict[str, Server] = {}
+        for journal in JOURNALS:
+            step(f"a server, journal {journal}")
+            command = serve_command(model, f"{state}/{journal}", models=(BENCHMARK, RELEASED), journal=journal)
+            servers[journal] = stack.enter_context(running(command, ready="/cds-services", cpus=places.servers))
+        command = (sys.executable, "-m", "uvicorn", "benchmarks.call:echo", "--no-access-log", "--port", "{port}")
+        servers[PARSE_ONLY] = stack.enter_context(running(command, ready="/ready", cpus=places.servers))
+        yield servers
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            raise RuntimeError(f"The server ended with status {process.returncode}.")
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError("The server did not open its port within 30 s.")
+def _request(model_id: str, observations: int, *, expects: bytes | None = None) -> load.Request:
+    spec = find(RELEASED).spec if model_id == RELEASED else benchmark_spec(model_id)
+    body = patient_view(spec, observations=observations)
+    return load.Request.post(f"/cds-services/{model_id}", body, expects=expects or explained_card())
 
 
-def _measure(ports: dict[str, int], path: str, body: bytes, calls: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for concurrency in CONCURRENCIES:
-        latencies: dict[str, list[float]] = {name: [] for name in ports}
-        seconds = dict.fromkeys(ports, 0.0)
-        for turn in range(ROUNDS + 1):  # the first is the warm-up
-            for name, port in ports.items():
-                found, took = _calls(port, path, body, calls, concurrency)
-                if turn:
-                    latencies[name] += found
-                    seconds[name] += took
-        for name, found in latencies.items():
-            p50, p99 = 1000 * np.percentile(found, [50, 99])
-            rate = len(found) / seconds[name]
-            rows.append(
-                {"server": name, "concurrency": concurrency, "p50_ms": float(p50), "p99_ms": float(p99), "rate": rate}
-            )
-    return rows
+def _measured(servers: Mapping[str, Server], *, rounds: int) -> Iterator[dict[str, Any]]:
+    for observations, by_connections in CALLS.items():
+        cases = {(name, model_id): servers[name] for name in JOURNALS for model_id in (BENCHMARK, RELEASED)}
+        cases[PARSE_ONLY, BENCHMARK] = servers[PARSE_ONLY]
+        requests = {
+            (name, model_id): _request(model_id, observations, expects=b'"cards"' if name == PARSE_ONLY else None)
+            for name, model_id in cases
+        }
+        for connections, calls in by_connections.items():
+            step(f"calls with {observations} Observations, concurrency {connections}")
+            found: dict[tuple[str, str], list[load.Load]] = {case: [] for case in cases}
+            for turn in range(rounds + 1):  # the first is the warm-up
+                for case, server in cases.items():
+                    came = load.drive(
+                        server.port,
+                        requests[case],
+                        calls=calls,
+                        connections=connections,
+                        at_most_s=ROUND_AT_MOST_S,
+                    )
+                    if turn:
+                        found[case].append(came)
+            for (name, model_id), loads in found.items():
+                yield {
+                    "journal": name,
+                    "model": model_id,
+                    "observations": observations,
+                    "body_bytes": len(requests[name, model_id].wire),
+                    "concurrency": connections,
+                    **asdict(load.figures(loads)),
+                }
 
 
-def _calls(port: int, path: str, body: bytes, calls: int, concurrency: int) -> tuple[list[float], float]:
-    """Send so many calls over so many kept-open connections; the latency of each, and the time for all."""
-    latencies: list[float] = []
-
-    def work(count: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        for _ in range(count):
-            start = time.perf_counter()
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            content = answer.read()
-            latencies.append(time.perf_counter() - start)
-            assert answer.status == http.HTTPStatus.OK, content
-        connection.close()
-
-    threads = [threading.Thread(target=work, args=(calls // concurrency,)) for _ in range(concurrency)]
-    start = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return latencies, time.perf_counter() - start
+def _print(found: dict[str, Any]) -> None:
+    start = found["start"]
+    print(f"\n{found['processors']}")
+    print(f"{start['models']} models: ready after {start['start_to_ready_s']:.2f} s, {start['resident_mb']:.0f} MB")
+    print(f"bedside serve with the released models: ready after {start['cli_start_to_ready_s']:.2f} s")
+    print(f"{'journal':22} {'model':10} {'Obs':>5} {'at':>3} {'p50 ms':>8} {'p99 ms':>8} {'calls/s':>8}")
+    for row in found["rows"]:
+        print(
+            f"{row['journal']:22} {row['model']:10} {row['observations']:5} {row['concurrency']:3} "
+            f"{row['p50_ms']:8.2f} {row['p99_ms']:8.2f} {row['per_second']:8.0f}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,208 +1,224 @@
-"""Measures scoring with explanation: our graph beside LightGBM's `pred_contrib` and `shap`, in one run, on one model.
+"""Scoring with explanation: ours beside LightGBM's `pred_contrib` and `shap`, in one run, on one model.
 
-    python benchmarks/explain.py [--json FILE] [--trees 300] [--leaves 31] [--features 30]
+    python -m benchmarks.explain [--quick] [--json FILE]
 
-Every engine gets one thread and the same rows, a different one each time, in short turns so that a busy machine
-slows all alike. Compare the ratios; the times are this machine's.
+Every engine gets one thread and the same rows, a different one each time, in short turns so that a busy machine slows
+all alike: compare the ratios. The model is the benchmark model, 300 trees × 31 leaves × 30 features with a fifth of the
+values missing; a second table tells how the cost grows with trees, leaves, depth and features, on random models.
+Memory is what an engine adds to a process of its own.
 """
 
 import argparse
 import json
-import os
-import platform
+import multiprocessing
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import numpy as np
 
-from training.export import GraphMetadata, export, prove
-from training.export.parity import open_session
-from training.export.trees import Float32Array
+from benchmarks.explain_engines import COMPILED, ENGINES, GRAPH, PRED_CONTRIB, NotAvailable, Rows, Run, Subject
+from benchmarks.make_model import LEAVES, MISSING_SHARE, TREES, benchmark_model, training_rows
+from benchmarks.model import benchmark_spec
+from benchmarks.progress import step
+from benchmarks.servers import resident_bytes
+from training.export import GraphMetadata, export
 
-MISSING_SHARE = 0.2
-TRAINING_ROWS = 20_000
-BATCH_ROWS = 10_000
-CHUNK_ROWS = 8
-TURN_ROWS = 50
+SINGLE_ROWS, TURN_ROWS, BATCH_ROWS = 500, 50, 10_000
+GROWTH_ROWS, GROWTH_TRAINING_ROWS = 100, 5_000
+GROWTH_ENGINES = (COMPILED, GRAPH, PRED_CONTRIB)
 
-Engine = Callable[[Float32Array], object]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """A model's size; `depth` -1: as the leaves will have it."""
+
+    trees: int = TREES
+    leaves: int = LEAVES
+    depth: int = -1
+    features: int = 30
+
+    @property
+    def words(self) -> str:
+        """As a row of the table begins."""
+        depth = "" if self.depth < 0 else f", depth up to {self.depth}"
+        return f"{self.trees} trees × {self.leaves} leaves × {self.features} features{depth}"
+
+
+SIZES = (
+    Size(trees=100),
+    Size(),
+    Size(trees=1000),
+    Size(leaves=7),
+    Size(leaves=15),
+    Size(leaves=63),
+    Size(depth=5),
+    Size(features=10),
+    Size(features=100),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """One engine's time per row, in microseconds, and how many times the graph's median it takes."""
+    """One engine's time per row, in microseconds."""
 
     engine: str
     p10_us: float
     median_us: float
     p99_us: float
-    ratio_to_graph: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What a loaded graph adds to the process, and what the file is."""
-
-    file_bytes: int
-    load_seconds: float
-    resident_bytes: int
 
 
 def main() -> None:
-    """Parse arguments, measure, print a table, and write JSON if asked."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trees", type=int, default=300)
-    parser.add_argument("--leaves", type=int, default=31)
-    parser.add_argument("--features", type=int, default=30)
-    parser.add_argument("--repeats", type=int, default=500, help="single rows timed per engine")
-    parser.add_argument("--batch-rows", type=int, default=BATCH_ROWS)
+    parser.add_argument("--quick", action="store_true", help="few rows, no growth: to see that it runs")
     parser.add_argument("--json", type=Path, help="write the results to this file too")
     arguments = parser.parse_args()
-
-    rows, booster = _model(trees=arguments.trees, leaves=arguments.leaves, features=arguments.features)
-    graph = export(
-        booster,
-        feature_names=[f"feature_{position}" for position in range(arguments.features)],
-        calibration=None,
-        metadata=GraphMetadata(model_id="benchmark", version="0", licence="Apache-2.0"),
+    model = benchmark_model()
+    subject = Subject(
+        graph=model.graph,
+        booster_text=model.booster.read_text(encoding="utf-8"),
+        features=len(benchmark_spec().features),
     )
-    proof = prove(graph, booster, None, rows[:200])
-    graph_engine, memory = _graph_engine(graph)
-    engines = {
-        "graph, score and explanation": graph_engine,
-        "graph, score alone": _score_engine(graph),
-        "LightGBM pred_contrib": lambda row: booster.predict(row, pred_contrib=True, num_threads=1),
-        "shap TreeExplainer.shap_values": _shap_engine(booster),
+    rows, _ = training_rows(BATCH_ROWS, seed=1)
+    runs, absent = prepared(subject)
+    step("explanation: one row")
+    one = singles(runs, rows, repeats=SINGLE_ROWS // (10 if arguments.quick else 1))
+    step("explanation: a batch")
+    batch = batches(runs, rows[: 200 if arguments.quick else BATCH_ROWS])
+    found: dict[str, Any] = {
+        "model": asdict(Size()),
+        "missing_share": MISSING_SHARE,
+        "one_row": [asdict(timing) for timing in one],
+        "batch_rows": BATCH_ROWS,
+        "batch": [asdict(timing) for timing in batch],
+        "memory_mb": {name: memory_mb(name, subject) for name in runs},
+        "graph_file_mb": len(subject.graph) / 1e6,
+        "growth": [] if arguments.quick else list(growth()),
+        "absent": absent,
     }
-    singles = _timings(engines, rows, repeats=arguments.repeats)
-    batch = _batch(engines, rows[: arguments.batch_rows])
-    _print(arguments, singles, batch, memory)
+    _print(found)
     if arguments.json:
-        result = {
-            "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
-            "model": {"trees": arguments.trees, "leaves": arguments.leaves, "features": arguments.features},
-            "one_row": [asdict(timing) for timing in singles],
-            "batch_rows": min(arguments.batch_rows, len(rows)),
-            "batch": [asdict(timing) for timing in batch],
-            "memory": asdict(memory),
-            "parity": proof.as_dict(),
-        }
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _model(*, trees: int, leaves: int, features: int) -> tuple[Float32Array, lightgbm.Booster]:
-    """Seeded rows with missing values, and a booster on them."""
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(TRAINING_ROWS, features)).astype(np.float32)
-    logit = rows[:, 0] + rows[:, 1] * rows[:, 2] - rows[:, 3] - 1
-    labels = rng.random(TRAINING_ROWS) < 1 / (1 + np.exp(-logit))
-    rows[rng.random(rows.shape) < MISSING_SHARE] = np.nan
-    settings = {"objective": "binary", "num_leaves": leaves, "num_threads": 1, "verbose": -1, "seed": 0}
-    return rows, lightgbm.train(settings, lightgbm.Dataset(rows, labels), num_boost_round=trees)
+def prepared(subject: Subject, names: Sequence[str] = tuple(ENGINES)) -> tuple[dict[str, Run], dict[str, str]]:
+    """The engines that can be used on a subject, and why the others cannot."""
+    runs: dict[str, Run] = {}
+    absent: dict[str, str] = {}
+    for name in names:
+        try:
+            runs[name] = ENGINES[name].prepare(subject)
+        except NotAvailable as reason:
+            absent[name] = str(reason)
+    return runs, absent
 
 
-def _graph_engine(graph: bytes) -> tuple[Engine, Memory]:
-    before, start = _resident_bytes(), time.perf_counter()
-    session = open_session(graph)
-    session.run(None, {"features": np.zeros((1, session.get_inputs()[0].shape[1]), dtype=np.float32)})
-    memory = Memory(
-        file_bytes=len(graph),
-        load_seconds=time.perf_counter() - start,
-        resident_bytes=_resident_bytes() - before,
-    )
-    return (lambda rows: session.run(None, {"features": rows})), memory
-
-
-def _score_engine(graph: bytes) -> Engine:
-    """The scoring nodes alone, as a session of their own: a session runs all nodes whatever is asked of it."""
-    from onnx import load_from_string  # noqa: PLC0415
-    from onnx.utils import Extractor  # noqa: PLC0415 - only this engine needs it
-
-    score = Extractor(load_from_string(graph)).extract_model(["features"], ["logit", "probability"])
-    session = open_session(score.SerializeToString())
-    return lambda rows: session.run(None, {"features": rows})
-
-
-def _shap_engine(booster: lightgbm.Booster) -> Engine:
-    """`shap`'s own compiled code; as it comes, it hands a LightGBM model back to `pred_contrib`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
-        import shap  # noqa: PLC0415 - takes a second, and warns of its own plots
-    explainer = shap.TreeExplainer(booster, feature_perturbation="tree_path_dependent")
-    explainer.model.model_type = "internal"
-    return lambda rows: explainer.shap_values(rows, check_additivity=False)
-
-
-def _timings(engines: dict[str, Engine], rows: Float32Array, *, repeats: int) -> list[Timing]:
-    """Time single rows, in turns of `TURN_ROWS` per engine, after one turn each that isn't counted.
-
-    Turns of one row would measure each engine with the caches full of another's tables.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in engines}
-    for turn in range(1 + -(-repeats // TURN_ROWS)):
-        for name, engine in engines.items():
-            for at in range(turn * TURN_ROWS, (turn + 1) * TURN_ROWS):
-                row = rows[at % len(rows)][np.newaxis]
+def singles(runs: Mapping[str, Run], rows: Rows, *, repeats: int) -> list[Timing]:
+    """Time rows one by one, the engines in turns of some rows."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    turn = min(TURN_ROWS, repeats)
+    for at in range(-turn, repeats, turn):  # the first turn warms up
+        for name, run in runs.items():
+            for number in range(turn):
+                row = rows[(at + number) % len(rows)][np.newaxis]
                 start = time.perf_counter()
-                engine(row)
-                if turn > 0:
+                run(row)
+                if at >= 0:
                     seconds[name].append(time.perf_counter() - start)
-    return _as_timings(seconds)
+    return _timings(seconds)
 
 
-def _batch(engines: dict[str, Engine], rows: Float32Array) -> list[Timing]:
-    """Time all rows, per row: the graph in chunks that stay in a core's cache, the others in chunks of 500."""
+def batches(runs: Mapping[str, Run], rows: Rows) -> list[Timing]:
+    """Time all rows in chunks, each engine's own size; per row."""
     seconds: dict[str, list[float]] = {}
-    for name, engine in engines.items():
-        size = CHUNK_ROWS if name.startswith("graph") else 500
+    for name, run in runs.items():
+        engine = ENGINES[name]
+        run(rows[: engine.chunk_rows])
         seconds[name] = []
-        for at in range(0, len(rows), size):
-            chunk = rows[at : at + size]
+        for at in range(0, min(len(rows), engine.batch_rows), engine.chunk_rows):
+            chunk = rows[at : at + engine.chunk_rows]
             start = time.perf_counter()
-            engine(chunk)
+            run(chunk)
             seconds[name].append((time.perf_counter() - start) / len(chunk))
-    return _as_timings(seconds)
+    return _timings(seconds)
 
 
-def _as_timings(seconds: dict[str, list[float]]) -> list[Timing]:
-    graph_median = float(np.median(next(iter(seconds.values()))))
+def growth(sizes: Sequence[Size] = SIZES) -> Iterator[dict[str, Any]]:
+    """One row's cost on random models of other sizes."""
+    for size in sizes:
+        step(f"explanation: {size.words}")
+        subject, rows = random_subject(size)
+        runs, absent = prepared(subject, GROWTH_ENGINES)
+        timings = singles(runs, rows, repeats=GROWTH_ROWS)
+        medians = {timing.engine: timing.median_us for timing in timings}
+        yield {**asdict(size), "median_us": medians, "absent": absent, "graph_file_mb": len(subject.graph) / 1e6}
+
+
+def random_subject(size: Size) -> tuple[Subject, Rows]:
+    """A model of a size on seeded normal rows with missing values, and the rows."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(GROWTH_TRAINING_ROWS, size.features)).astype(np.float32)
+    labels = rng.random(len(rows)) < 1 / (1 + np.exp(1 + rows[:, 3] - rows[:, 0] - rows[:, 1] * rows[:, 2]))
+    rows[rng.random(rows.shape) < MISSING_SHARE] = np.nan
+    settings = {"objective": "binary", "num_leaves": size.leaves, "max_depth": size.depth}
+    quiet = {"num_threads": 1, "verbose": -1, "seed": 0, "min_data_in_leaf": 10}
+    booster = lightgbm.train(settings | quiet, lightgbm.Dataset(rows, labels), num_boost_round=size.trees)
+    names = [f"feature_{position}" for position in range(size.features)]
+    metadata = GraphMetadata(model_id="growth", version="0", licence="Apache-2.0")
+    graph = export(booster, feature_names=names, calibration=None, metadata=metadata)
+    return Subject(graph=graph, booster_text=booster.model_to_string(), features=size.features), rows
+
+
+def memory_mb(name: str, subject: Subject) -> float:
+    """What an engine adds to a process of its own, from before it is prepared until it has explained one row."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_memory_mb, name, subject).result()
+
+
+def _memory_mb(name: str, subject: Subject) -> float:
+    before = resident_bytes()
+    run = ENGINES[name].prepare(subject)
+    run(np.zeros((1, subject.features), np.float32))
+    return (resident_bytes() - before) / 1e6
+
+
+def _timings(seconds: Mapping[str, Sequence[float]]) -> list[Timing]:
     return [
         Timing(
             engine=name,
             p10_us=float(np.percentile(values, 10)) * 1e6,
             median_us=float(np.median(values)) * 1e6,
             p99_us=float(np.percentile(values, 99)) * 1e6,
-            ratio_to_graph=float(np.median(values)) / graph_median,
         )
         for name, values in seconds.items()
     ]
 
 
-def _resident_bytes() -> int:
-    """The process's resident memory now, from Linux's statm."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _print(arguments: argparse.Namespace, singles: list[Timing], batch: list[Timing], memory: Memory) -> None:
-    print(
-        f"{arguments.trees} trees x {arguments.leaves} leaves x {arguments.features} features, 20 % missing, 1 thread"
-    )
-    for title, timings in (("one row", singles), (f"{arguments.batch_rows:,} rows, per row", batch)):
-        print(f"\n{title:34} {'p10 us':>10} {'median us':>10} {'p99 us':>10} {'ratio':>7}")
+def _print(found: dict[str, Any]) -> None:
+    print(f"\n{Size().words}, {MISSING_SHARE:.0%} missing, 1 thread; graph file {found['graph_file_mb']:.1f} MB")
+    tables = (("one row, µs", found["one_row"]), (f"batch of {BATCH_ROWS:,}, µs a row", found["batch"]))
+    for title, timings in tables:
+        print(f"\n{title:46} {'p10':>8} {'median':>8} {'p99':>8} {'× first':>8} {'added MB':>9}")
         for timing in timings:
+            ratio = timing["median_us"] / timings[0]["median_us"]
             print(
-                f"{timing.engine:34} {timing.p10_us:10.0f} {timing.median_us:10.0f} {timing.p99_us:10.0f} "
-                f"{timing.ratio_to_graph:7.2f}"
+                f"{timing['engine']:46} {timing['p10_us']:8.0f} {timing['median_us']:8.0f} {timing['p99_us']:8.0f} "
+                f"{ratio:8.2f} {found['memory_mb'][timing['engine']]:9.0f}"
             )
-    print(
-        f"\nfile {memory.file_bytes / 1e6:.2f} MB, loaded in {memory.load_seconds:.2f} s, "
-        f"{memory.resident_bytes / 1e6:.0f} MB resident"
-    )
+    for name, reason in found["absent"].items():
+        print(f"{name:46} not measured: {reason}")
+    if found["growth"]:
+        print(
+            f"\n{'median µs of one row':48}" + "".join(f"{name.split(':')[-1].strip():>34}" for name in GROWTH_ENGINES)
+        )
+    for row in found["growth"]:
+        words = Size(**{name: row[name] for name in asdict(Size())}).words
+        print(f"{words:48}" + "".join(f"{row['median_us'].get(name, float('nan')):34.0f}" for name in GROWTH_ENGINES))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def _measured(source: Path, arguments: argparse.Namespace) -> Iterator[Json]:
             found = decoded if case == {"what": "decode", "workers": 1} else _run(base | case)
             one = one or found["seconds"]
             ratios = {"times_one": one / found["seconds"], "decoding": decoded["seconds"] / found["seconds"]}
-            row = case | found | ratios
+            row = case | found | ratios | {"bytes": size}
             print(_line(row, size), flush=True)
             yield row
 

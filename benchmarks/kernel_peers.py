@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import peers_duckdb, peers_polars
+from benchmarks import kernel_duckdb, kernel_polars
 from benchmarks.kernel import sixty
-from benchmarks.peers import Ask, Data
+from benchmarks.kernel_data import Ask, Data
 from features.events import MICROSECONDS_PER_HOUR, Events
 from features.kernel import Kernel
 
@@ -78,12 +78,12 @@ def ask_kernel(data: Data, threads: int) -> Ask:
 
 WAYS: dict[str, Callable[[Data, int], Ask]] = {
     "kernel": ask_kernel,
-    "polars: join, filter, group": peers_polars.ask_joins,
-    "polars: one join, group, pivot": peers_polars.ask_one_join,
-    "polars: rolling by time": peers_polars.ask_rolling,
-    "duckdb: range join a concept": peers_duckdb.ask_joins,
-    "duckdb: one range join, pivot": peers_duckdb.ask_one_join,
-    "duckdb: window functions": peers_duckdb.ask_windows,
+    "polars: join, filter, group": kernel_polars.ask_joins,
+    "polars: one join, group, pivot": kernel_polars.ask_one_join,
+    "polars: rolling by time": kernel_polars.ask_rolling,
+    "duckdb: range join a concept": kernel_duckdb.ask_joins,
+    "duckdb: one range join, pivot": kernel_duckdb.ask_one_join,
+    "duckdb: window functions": kernel_duckdb.ask_windows,
 }
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.kernel import LOOKBACK_HOURS, MEASURED_CONCEPTS
-from benchmarks.peers import Ask, Data
+from benchmarks.kernel_data import Ask, Data
 
 NUMBERS = {
     "last": "arg_max(value, e.time)",

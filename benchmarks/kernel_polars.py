@@ -5,7 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from benchmarks.kernel import AGGREGATIONS, LOOKBACK_HOURS, MEASURED_CONCEPTS
-from benchmarks.peers import Ask, Data
+from benchmarks.kernel_data import Ask, Data
 
 VALUE = pl.col("value")
 LOOKBACK = pl.duration(hours=LOOKBACK_HOURS)
