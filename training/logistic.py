@@ -36,7 +36,7 @@ def recalibrate(
     present = logits[positives + negatives > 0]
     centre, scale = present.mean(), present.std()
     design = np.stack([np.ones_like(logits), (logits - centre) / scale], axis=1)
-    level, steepness = _maximise(design, positives, negatives)
+    level, steepness = maximise(design, positives, negatives)
     slope = steepness / scale
     return float(slope), float(level - slope * centre)
 
@@ -66,7 +66,7 @@ def recalibrate_in_the_large(
     return float(intercept)
 
 
-def _maximise(
+def maximise(
     design: NDArray[np.float64], positives: NDArray[np.float64], negatives: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Maximise the binomial likelihood of the log-odds `design @ coefficients` by Newton steps, halved if too long."""

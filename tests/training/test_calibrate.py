@@ -1,12 +1,18 @@
-"""Platt's line is the one of maximum likelihood."""
+"""Platt's line and beta calibration are those of maximum likelihood, isotonic steps those of least squares."""
+
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from training.calibrate import CalibrationError, apply, fit_platt
+from training.calibrate import CalibrationError, apply, fit_beta, fit_isotonic, fit_platt
+from training.export import BetaCalibration, Of
+from training.export.trees import BoolArray, FloatArray
 from training.logistic import recalibrate, recalibrate_in_the_large
 
 
@@ -105,3 +111,85 @@ def test_in_the_large_the_mean_probability_becomes_the_prevalence(seed: int, shi
 def test_what_has_no_line_is_refused(logits: list[float], labels: list[bool], message: str) -> None:
     with pytest.raises(CalibrationError, match=message):
         fit_platt(np.array(logits), np.array(labels))
+
+
+def _log_likelihood(beta: BetaCalibration, logits: FloatArray, labels: BoolArray) -> float:
+    log_odds = beta.a * -np.logaddexp(0, -logits) + beta.b * np.logaddexp(0, logits) + beta.c
+    return float(log_odds[labels].sum() - np.logaddexp(0, log_odds).sum())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    a=st.sampled_from([0.0, 0.3, 1.0, 3.0]),
+    b=st.sampled_from([0.0, 0.3, 1.0, 3.0]),
+    level=st.floats(-3.0, 3.0),
+)
+def test_no_beta_calibration_near_the_fitted_one_is_likelier(seed: int, a: float, b: float, level: float) -> None:
+    """Also on the edge, where a or b would like to be negative: there only steps with a, b >= 0 count."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(level, 2, size=400)
+    log_odds = -a * np.logaddexp(0, -logits) + b * np.logaddexp(0, logits) - 0.3
+    labels = rng.random(400) < 1 / (1 + np.exp(-log_odds))
+    logits[:4], labels[:4] = [-1.0, 1.0, -1.0, 1.0], [True, False, False, True]  # the outcomes always mix
+    try:
+        fitted = fit_beta(logits, labels)
+    except CalibrationError:
+        assert fit_platt(logits, labels).slope < 0.05  # noise without any rise
+        return
+    best = _log_likelihood(fitted, logits, labels)
+    for step in rng.normal(size=(200, 3)) * rng.choice([1e-4, 1e-2, 1.0], size=(200, 1)):
+        moved = np.array([fitted.a, fitted.b, fitted.c]) + step
+        if min(moved[:2]) >= 0 and max(moved[:2]) > 0:
+            beside = BetaCalibration(a=moved[0], b=moved[1], c=moved[2])
+            assert _log_likelihood(beside, logits, labels) <= best + 1e-9
+
+
+def test_beta_calibration_is_unpenalised_logistic_regression_on_both_logarithms() -> None:
+    """Kull et al. 2017, section 4: wherever it wants both a and b to be positive."""
+    rng = np.random.default_rng(3)
+    logits = rng.normal(-1, 2, size=5000)
+    terms = np.stack([-np.logaddexp(0, -logits), np.logaddexp(0, logits)], axis=1)
+    labels = rng.random(5000) < 1 / (1 + np.exp(-(terms @ [1.5, 0.5] - 0.4)))
+    fitted = fit_beta(logits, labels)
+    oracle = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(terms, labels)
+    assert [fitted.a, fitted.b] == pytest.approx(oracle.coef_[0].tolist(), abs=1e-4)
+    assert fitted.c == pytest.approx(oracle.intercept_[0], abs=1e-4)
+
+
+def test_isotonic_calibration_is_scikit_learn_s() -> None:
+    rng = np.random.default_rng(4)
+    scores = rng.normal(size=500)
+    labels = rng.random(500) < 1 / (1 + np.exp(-2 * scores))
+    fitted = fit_isotonic(scores, labels, of=Of.SCORE)
+    oracle = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, labels)
+    asked = np.concatenate([scores, [-9.0, 9.0]])
+    assert fitted.probability(asked).tolist() == oracle.predict(asked).tolist()
+    assert fitted.of is Of.SCORE
+
+
+@pytest.mark.parametrize(
+    ("fit", "scores", "labels", "message"),
+    [
+        pytest.param(fit_beta, [0.0, 1.0, 2.0], [False, False, True], "outcomes mix", id="beta, separated"),
+        pytest.param(fit_beta, [0.0, 1.0, 2.0], [False] * 3, "both outcomes", id="beta, one outcome"),
+        pytest.param(
+            fit_beta, [0.0, 1.0] * 4, [True, False, False, True] * 2, "three different", id="beta, two logits"
+        ),
+        pytest.param(fit_beta, [0.0, 1.0, 2.0], [False, True], "of one length", id="beta, lengths differ"),
+        pytest.param(
+            fit_beta,
+            [-3.0, 0.0, 3.0] * 8,
+            [True, False, False] * 7 + [False, True, True],
+            "it falls",
+            id="beta, falling",
+        ),
+        pytest.param(partial(fit_isotonic, of=Of.SCORE), [0.0, 1.0], [True, True], "both outcomes", id="isotonic, one"),
+        pytest.param(partial(fit_isotonic, of=Of.SCORE), [np.nan, 1.0], [True, False], "1 scores", id="isotonic, NaN"),
+    ],
+)
+def test_what_has_no_calibrator_is_refused(
+    fit: Callable[[FloatArray, BoolArray], object], scores: list[float], labels: list[bool], message: str
+) -> None:
+    with pytest.raises(CalibrationError, match=message):
+        fit(np.array(scores), np.array(labels))

@@ -17,9 +17,12 @@ from training.export.trees import Float32Array, FloatArray
 class Scale(StrEnum):
     """What an estimator's score is, and so what contributions add up to."""
 
-    LOG_ODDS = "log-odds"  # of the outcome; one per class where there are several
-    PROBABILITY = "probability"  # a mean of shares, as a forest gives
+    LOG_ODDS = "log-odds"  # of the outcome; where there are several classes, what their softmax is taken of
+    ONE_VERSUS_REST = "log-odds, one versus rest"  # one per class, each against all others
+    PROBABILITY = "probability"  # a mean of shares, as a forest gives; one per class where there are several
+    POINTS = "points"  # of a clinical score; a calibrator gives them a probability
     OUTCOME = "outcome"  # a regression: the outcome's own unit
+    LOG_OUTCOME = "log-outcome"  # a regression with a log link: the logarithm of the outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +76,14 @@ class Exportable(Protocol):
 class Reference:
     """What the library itself says of N rows, in double precision, before any calibration.
 
-    `contributions` is None where the library has none to compare with.
+    `contributions` is None where the library has none to compare with, `served` where it gives none besides the
+    scores: the probability or prediction that an uncalibrated graph must give.
     """
 
     scores: FloatArray  # [N, K]
     contributions: FloatArray | None  # [N, K, F]
     base_values: FloatArray | None  # [K]
+    served: FloatArray | None = None  # [N, K]
 
     def scaled(self, line: Calibration) -> "Reference":
         """The same of slope * score + intercept."""

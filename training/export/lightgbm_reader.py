@@ -4,10 +4,15 @@ The model's text form is read, not its JSON dump: it gives the same doubles in 1
 names the settings (LightGBM 4, `src/io/tree.cpp` and `gbdt_model_text.cpp`, format `version=v4`).
 """
 
+from collections.abc import Sequence
+
 import lightgbm
 import numpy as np
 
+from training.export.calibration import Calibration
+from training.export.categories import CategoryTest, CategoryTests, Vocabulary, grouped
 from training.export.errors import NotExportableError
+from training.export.lightgbm_objective import Objective, read_objective
 from training.export.trees import (
     BoolArray,
     Float32Array,
@@ -18,8 +23,6 @@ from training.export.trees import (
     round_down_to_float32,
 )
 
-_TEXT_VERSION = "v4"
-
 # `decision_type` of a node, as bits.
 _CATEGORICAL = 1
 _DEFAULT_LEFT = 2
@@ -28,74 +31,73 @@ _MISSING_ZERO, _MISSING_NAN = 1, 2
 
 # LightGBM's kZeroThreshold: `predict` drops values of at most this magnitude as zeros when it reads a dense row.
 ZERO_THRESHOLD = np.float32(1e-35)
+_WORD_BITS = 32
+
+_Fields = dict[str, str]
 
 
 def read_lightgbm(booster: lightgbm.Booster) -> TreeEnsemble:
-    """The booster's trees up to its best iteration, as `predict` uses them.
+    """The booster's trees up to its best iteration, as `predict` uses them, on the scale of its objective.
 
     Raises:
         NotExportableError: a setting has no exact graph; see the message for what to use.
     """
-    header, *blocks = booster.model_to_string().split("end of trees")[0].split("\nTree=")
-    _refuse_unknown_models(_fields(header))
-    trees: list[Tree] = []
-    constant = 0.0
-    for block in blocks:
-        fields = _fields(block)
+    header, blocks = _text_of(booster)
+    objective = read_objective(header, len(blocks))
+    if booster.pandas_categorical:
+        raise NotExportableError(
+            "the model was trained on pandas categories, whose codes only the data frame knows; train on a float32 "
+            "matrix, with categorical_feature for codes, or declare one 0/1 feature per category (aggregate `present`)"
+        )
+    for fields in blocks:
         _refuse_unknown_trees(fields)
+    constant = np.zeros(objective.target_count)
+    split: list[tuple[_Fields, int]] = []
+    for at, fields in enumerate(blocks):
+        target = at % objective.target_count
         if int(fields["num_leaves"]) == 1:
-            constant += float(fields["leaf_value"])
+            constant[target] += float(fields["leaf_value"])
         else:
-            trees.append(_tree(fields))
-    return TreeEnsemble(feature_count=booster.num_feature(), trees=tuple(trees), constant=constant)
+            split.append((fields, target))
+    count = booster.num_feature()
+    categories, columns = _categories(split, count)
+    trees = tuple(_tree(fields, target, column) for (fields, target), column in zip(split, columns, strict=True))
+    ensemble = TreeEnsemble(feature_count=count, trees=trees, constant=constant, categories=categories)
+    return ensemble.calibrated(Calibration(slope=objective.factor, intercept=0.0))
+
+
+def objective_of(booster: lightgbm.Booster) -> Objective:
+    """What the booster's raw scores mean.
+
+    Raises:
+        NotExportableError: there is no exact graph for the objective.
+    """
+    header, blocks = _text_of(booster)
+    return read_objective(header, len(blocks))
 
 
 def nan_features(booster: lightgbm.Booster) -> BoolArray:
     """Per feature, whether every split on it sends NaN by a learned direction (never to where 0.0 goes): bool[F]."""
     knows_nan = np.ones(booster.num_feature(), dtype=np.bool_)
-    for block in booster.model_to_string().split("end of trees")[0].split("\nTree=")[1:]:
-        fields = _fields(block)
+    for fields in _text_of(booster)[1]:
         if int(fields["num_leaves"]) > 1:
             missing = (_integers(fields["decision_type"]) >> _MISSING_SHIFT) & _MISSING_MASK
             knows_nan[_integers(fields["split_feature"])[missing != _MISSING_NAN]] = False
     return knows_nan
 
 
-def _fields(block: str) -> dict[str, str]:
+def _text_of(booster: lightgbm.Booster) -> tuple[_Fields, list[_Fields]]:
+    """The fields of the model's header and of each tree."""
+    header, *blocks = booster.model_to_string().split("end of trees")[0].split("\nTree=")
+    return _fields(header), [_fields(block) for block in blocks]
+
+
+def _fields(block: str) -> _Fields:
     """The `key=value` lines of a block; a flag such as `average_output` stands alone and gets an empty value."""
     return {key: value for key, _, value in (line.partition("=") for line in block.splitlines()) if key}
 
 
-def _refuse_unknown_models(header: dict[str, str]) -> None:
-    objective = header.get("objective", "a custom function")
-    if header.get("version") != _TEXT_VERSION:
-        raise NotExportableError(
-            f"expected LightGBM's text format {_TEXT_VERSION}, got {header.get('version')}; train with LightGBM 4"
-        )
-    if "average_output" in header:
-        raise NotExportableError(
-            "boosting='rf' averages its trees and isn't exported; use boosting='gbdt', 'goss' or 'dart'"
-        )
-    if int(header["num_class"]) != 1 or int(header["num_tree_per_iteration"]) != 1:
-        raise NotExportableError(
-            f"expected a binary model, got {header['num_class']} classes; train one binary model per class"
-        )
-    kind, _, settings = objective.partition(" ")
-    if kind != "binary":
-        raise NotExportableError(f"expected objective 'binary', got '{objective}'; train with objective='binary'")
-    sigmoid = dict(setting.split(":") for setting in settings.split() if ":" in setting).get("sigmoid", "1")
-    if float(sigmoid) != 1.0:
-        raise NotExportableError(
-            f"expected sigmoid=1, got sigmoid={sigmoid}; leave `sigmoid` at 1 and calibrate with a Calibration"
-        )
-
-
-def _refuse_unknown_trees(fields: dict[str, str]) -> None:
-    if int(fields.get("num_cat", "0")) > 0:
-        raise NotExportableError(
-            "a tree has a categorical split; declare one 0/1 feature per category (aggregate `present`) instead of "
-            "categorical_feature or a pandas category"
-        )
+def _refuse_unknown_trees(fields: _Fields) -> None:
     if int(fields.get("is_linear", "0")) != 0:
         raise NotExportableError("linear_tree=True has linear leaves; train with linear_tree=False")
     if int(fields["num_leaves"]) == 1:
@@ -112,21 +114,23 @@ def _refuse_unknown_trees(fields: dict[str, str]) -> None:
         )
 
 
-def _tree(fields: dict[str, str]) -> Tree:
+def _tree(fields: _Fields, target: int, column: IntArray) -> Tree:
     exact = _doubles(fields["threshold"])
     decision = _integers(fields["decision_type"])
+    categorical = (decision & _CATEGORICAL) != 0
     learned = ((decision >> _MISSING_SHIFT) & _MISSING_MASK) == _MISSING_NAN
     # A feature that was never missing in training has no learned direction: LightGBM reads NaN as 0.0 there.
     nan_goes_left = np.where(learned, (decision & _DEFAULT_LEFT) != 0, exact >= 0.0)
     return Tree(
-        feature=_integers(fields["split_feature"]),
-        threshold=_threshold(exact),
-        nan_goes_left=nan_goes_left,
+        column=column,
+        threshold=np.where(categorical, np.float32(0.5), _threshold(exact)),
+        nan_goes_left=nan_goes_left & ~categorical,
         left=_integers(fields["left_child"]),
         right=_integers(fields["right_child"]),
         node_cover=_doubles(fields["internal_count"]),
-        leaf_value=_doubles(fields["leaf_value"]),
         leaf_cover=_doubles(fields["leaf_count"]),
+        leaf_value=_doubles(fields["leaf_value"])[:, np.newaxis],
+        targets=(target,),
     )
 
 
@@ -136,6 +140,50 @@ def _threshold(exact: FloatArray) -> Float32Array:
     tiny = np.abs(exact) <= ZERO_THRESHOLD
     below_zero = np.nextafter(-ZERO_THRESHOLD, np.float32(-np.inf))
     return np.where(tiny, np.where(exact >= 0.0, ZERO_THRESHOLD, below_zero), rounded)
+
+
+def _categories(trees: Sequence[tuple[_Fields, int]], feature_count: int) -> tuple[CategoryTests, list[IntArray]]:
+    """The categorical tests of all trees, and the column that each split of each tree reads.
+
+    A value is cut to its whole part and goes left if it is one of a split's categories; NaN and any other value go
+    right (`CategoricalDecision` in `include/LightGBM/tree.h`).
+    """
+    splits = [_category_splits(fields) for fields, _ in trees]
+    named: dict[int, set[int]] = {}
+    for feature, categories in (split for tree in splits for split in tree.values()):
+        named.setdefault(feature, set()).update(categories)
+    vocabularies = {
+        feature: Vocabulary(values=tuple(float(category) for category in sorted(categories)), whole=True)
+        for feature, categories in sorted(named.items())
+    }
+    tests = [
+        CategoryTest(feature=feature, left=vocabularies[feature].set_of([float(c) for c in categories]))
+        for tree in splits
+        for feature, categories in tree.values()
+    ]
+    distinct, places = grouped(tests)
+    columns, place = [], iter(places.tolist())
+    for (fields, _), tree in zip(trees, splits, strict=True):
+        column = _integers(fields["split_feature"])
+        column[list(tree)] = [feature_count + next(place) for _ in tree]
+        columns.append(column)
+    return CategoryTests(tests=distinct, vocabularies=tuple(vocabularies.items())), columns
+
+
+def _category_splits(fields: _Fields) -> dict[int, tuple[int, list[int]]]:
+    """Per categorical node of a tree its feature, and the categories that go left and that a float32 can hold."""
+    if int(fields.get("num_cat", "0")) == 0:
+        return {}
+    bounds, words = _integers(fields["cat_boundaries"]), _integers(fields["cat_threshold"])
+    features = _integers(fields["split_feature"])
+    found = {}
+    for node in np.flatnonzero(_integers(fields["decision_type"]) & _CATEGORICAL).tolist():
+        which = int(float(fields["threshold"].split()[node]))
+        bits = words[bounds[which] : bounds[which + 1]]
+        member = (bits[:, np.newaxis] >> np.arange(_WORD_BITS)) & 1
+        categories = np.flatnonzero(member.ravel())
+        found[node] = (int(features[node]), categories[categories.astype(np.float32) == categories].tolist())
+    return found
 
 
 def _integers(text: str) -> IntArray:

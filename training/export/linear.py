@@ -1,197 +1,277 @@
-"""Logistic regression behind median imputation and standardisation, in double precision.
+"""Linear scores behind steps that make each column of one feature, in double precision.
 
-A linear logit has exact contributions φ_f = w_f (x_f - mean_f), here with the imputed value for a missing one, so that
-the base value is the logit at the training mean. The share of a missing indicator is added to its feature: one
-clinical quantity, one contribution.
+Such a score is a sum of functions of one feature each, score = Σ_f g_f(x_f), and so its SHAP values are exact: φ_f =
+g_f(x_f) - E[g_f]. The base value is the mean score: over the training rows, whose column means a `StandardScaler` at
+the end of the steps has learnt, or over a background that is handed over. All columns of a feature (its value, whether
+it was missing, its categories or splines) are added to it: one clinical quantity, one contribution.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 from onnx import TensorProto
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
+from sklearn import linear_model, svm
 from sklearn.preprocessing import StandardScaler
 
+from training.export.background import checked_background
 from training.export.builder import GraphBuilder
 from training.export.calibration import Calibration
 from training.export.errors import NotExportableError
 from training.export.family import Adapter, Explained, Nodes, Reference, Scale
+from training.export.pipelines import Steps, read_steps, split
+from training.export.preparation import NO_SOURCE, Preparation, add_prepared, float32_thresholds
+from training.export.scaling import mean_behind
 from training.export.shap_package import import_shap
-from training.export.trees import Float32Array, FloatArray
+from training.export.trees import Float32Array, FloatArray, IntArray
 
+_Estimator: TypeAlias = Any  # scikit-learn publishes no types
+
+_CLASSIFIERS = (linear_model.LogisticRegression, linear_model.LogisticRegressionCV, linear_model.SGDClassifier)
+_REGRESSORS = (
+    linear_model.LinearRegression,
+    linear_model.Ridge,
+    linear_model.RidgeCV,
+    linear_model.Lasso,
+    linear_model.LassoCV,
+    linear_model.ElasticNet,
+    linear_model.ElasticNetCV,
+)
+# Scores without a probability: refused with what to use instead.
+_WITHOUT_PROBABILITY = (
+    svm.LinearSVC,
+    linear_model.RidgeClassifier,
+    linear_model.RidgeClassifierCV,
+    linear_model.Perceptron,
+    linear_model.PassiveAggressiveClassifier,
+)
 _SUPPORTED = (
-    "a Pipeline of SimpleImputer(strategy='median', add_indicator=True or False), StandardScaler() and "
-    "LogisticRegression()"
+    "a Pipeline of SimpleImputer and other steps (scalers, OneHotEncoder, SplineTransformer, ColumnTransformer) with "
+    "LogisticRegression, SGDClassifier(loss='log_loss'), LinearRegression, Ridge, Lasso or ElasticNet"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearModel:
-    """logit = base + Σ_f weight (x - mean) + indicator_weight (missing - missing_mean), x imputed by the median.
+    """score = base + Σ_columns coefficient (column - mean), for each of K targets.
 
-    Arrays are float64[F]; a feature without an indicator, or never observed in training, has weights of 0.
+    Attributes:
+        preparation: from F features to D columns.
+        means: float64[D], of the columns over the background.
+        coefficients: float64[K, D].
+        base: float64[K], the scores at the means.
+        scale: what the scores are.
+        is_explained: whether the means are those of a background, so that there are contributions.
     """
 
-    base: float
-    median: FloatArray
-    mean: FloatArray
-    weight: FloatArray
-    missing_mean: FloatArray
-    indicator_weight: FloatArray
+    preparation: Preparation
+    means: FloatArray
+    coefficients: FloatArray
+    base: FloatArray
+    scale: Scale
+    is_explained: bool = True
 
     @property
     def feature_count(self) -> int:
         """The number of features F."""
-        return len(self.median)
+        return self.preparation.width
 
     @property
     def target_count(self) -> int:
-        """One."""
-        return 1
-
-    @property
-    def scale(self) -> Scale:
-        """A logistic regression's score is the log-odds."""
-        return Scale.LOG_ODDS
+        """The number of targets K."""
+        return len(self.base)
 
     @property
     def thresholds(self) -> list[Float32Array]:
-        """None: a line has no steps."""
-        return [np.array([], dtype=np.float32)] * self.feature_count
+        """Categories, knots and limits; a line has no steps."""
+        return float32_thresholds(self.preparation)
 
     def scaled(self, line: Calibration) -> "LinearModel":
-        """The model whose score is slope * score + intercept."""
-        return replace(
-            self,
-            base=self.base * line.slope + line.intercept,
-            weight=self.weight * line.slope,
-            indicator_weight=self.indicator_weight * line.slope,
-        )
+        """The model whose scores are slope * score + intercept."""
+        return replace(self, coefficients=self.coefficients * line.slope, base=self.base * line.slope + line.intercept)
 
     def add_nodes(self, graph: GraphBuilder, features: str) -> Nodes:
-        """Add each feature's share, double[N, F], and their sum."""
-        shares = _add_shares(graph, features, self)
-        axis = graph.constant("linear/feature_axis", [1], np.int64)
-        total = graph.node("linear/sum", "ReduceSum", shares, axis, keepdims=1)
-        base = graph.constant("linear/base", self.base, np.float64)
-        return Nodes(
-            scores=graph.node("linear/score", "Add", total, base),
-            explained=Explained(
-                contributions=graph.cast("linear/contributions", shares, TensorProto.FLOAT),
-                base_values=np.array([self.base]),
-            ),
-        )
+        """Add the columns, and two products of them: with the coefficients, and with these by feature."""
+        columns = add_prepared(graph, features, self.preparation)
+        scope = graph.scope("linear")
+        means = scope.constant("means", self.means, np.float64)
+        centred = scope.node("centred", "Sub", columns, means, doc="What differs from the background's mean.")
+        weights = scope.constant("coefficients", self.coefficients.T, np.float64)
+        total = scope.node("sum", "MatMul", centred, weights)
+        scores = scope.node("score", "Add", total, scope.constant("base", self.base, np.float64))
+        return Nodes(scores=scores, explained=self._add_explained(scope, centred) if self.is_explained else None)
+
+    def _add_explained(self, scope: GraphBuilder, centred: str) -> Explained:
+        by_feature = scope.constant("coefficients_by_feature", self._by_feature(), np.float64)
+        shares = scope.node("shares", "MatMul", centred, by_feature, doc="coefficient (column - mean), by feature.")
+        return Explained(contributions=scope.cast("contributions", shares, TensorProto.FLOAT), base_values=self.base)
+
+    def _by_feature(self) -> FloatArray:
+        """float64[D, K * F]: each column's coefficients, in the places of its feature."""
+        placed = np.zeros((len(self.means), self.target_count, self.feature_count))
+        for column, source in enumerate(self.preparation.sources.tolist()):
+            if source != NO_SOURCE:
+                placed[column, :, source] = self.coefficients[:, column]
+        return placed.reshape(len(self.means), -1)
 
 
-def read_linear(pipeline: Pipeline) -> LinearModel:
-    """The fitted pipeline as weights on its inputs.
-
-    Raises:
-        NotExportableError: other steps, or settings of a step that change the arithmetic.
-    """
-    imputer, scaler, regression = _steps(pipeline)
-    observed = np.flatnonzero(~np.isnan(imputer.statistics_.astype(np.float64)))
-    if imputer.keep_empty_features:
-        observed = np.arange(len(imputer.statistics_))
-    per_unit = regression.coef_[0] / scaler.scale_
-    flagged = imputer.indicator_.features_ if imputer.add_indicator else np.array([], dtype=np.int64)
-    count, kept = len(imputer.statistics_), len(observed)
-
-    def placed(at: np.ndarray, values: np.ndarray) -> FloatArray:
-        spread = np.zeros(count)
-        spread[at] = values
-        return spread
-
-    return LinearModel(
-        base=float(regression.intercept_[0]),
-        median=placed(observed, imputer.statistics_[observed]),
-        mean=placed(observed, scaler.mean_[:kept]),
-        weight=placed(observed, per_unit[:kept]),
-        missing_mean=placed(flagged, scaler.mean_[kept:]),
-        indicator_weight=placed(flagged, per_unit[kept:]),
+def adapter(background: Float32Array | None, *, explained: bool = True) -> Adapter:
+    """What the export knows of linear scores, explained against a background or, in a vote, not at all."""
+    return Adapter(
+        supported=_SUPPORTED,
+        accepts=_accepts,
+        read=partial(read_linear, background=background, explained=explained),
+        reference=partial(_reference, background=background) if explained else _scores,
+        shap=partial(_shap, background=background) if explained else None,
     )
 
 
-def _add_shares(graph: GraphBuilder, features: str, model: LinearModel) -> str:
-    """Add the nodes that give what each feature adds to the base, double[N, F]."""
-    value = graph.cast("linear/features", features, TensorProto.DOUBLE)
-    missing = graph.node("linear/missing", "IsNaN", value)
-    median = graph.constant("linear/median", model.median, np.float64)
-    imputed = graph.node("linear/imputed", "Where", missing, median, value)
-    mean = graph.constant("linear/mean", model.mean, np.float64)
-    weight = graph.constant("linear/weight", model.weight, np.float64)
-    centred = graph.node("linear/centred", "Sub", imputed, mean)
-    measured = graph.node("linear/by_value", "Mul", centred, weight, doc="w (x - mean), with the median if missing.")
-    flag = graph.cast("linear/flag", missing, TensorProto.DOUBLE)
-    missing_mean = graph.constant("linear/missing_mean", model.missing_mean, np.float64)
-    indicator_weight = graph.constant("linear/indicator_weight", model.indicator_weight, np.float64)
-    flag_centred = graph.node("linear/flag_centred", "Sub", flag, missing_mean)
-    flagged = graph.node("linear/by_missing", "Mul", flag_centred, indicator_weight)
-    return graph.node("linear/shares", "Add", measured, flagged)
+def read_linear(
+    estimator: _Estimator, background: Float32Array | None = None, *, explained: bool = True
+) -> LinearModel:
+    """A fitted pipeline, or an estimator alone, as weights on its columns.
+
+    Raises:
+        NotExportableError: a step or a setting without an exact graph; NaN that the estimator refuses; no means.
+        ExportError: the background isn't float32[N, F].
+    """
+    steps, last = split(estimator)
+    scale = _scale_of(last)
+    preparation = read_steps(steps, int(estimator.n_features_in_))
+    coefficients = np.atleast_2d(np.asarray(last.coef_, dtype=np.float64))
+    if scale is Scale.OUTCOME and len(coefficients) > 1:
+        raise NotExportableError(f"expected one outcome, got {len(coefficients)}; fit an estimator for each")
+    require_no_missing(preparation, last)
+    means = _means(steps, background, preparation.width) if explained else np.zeros(coefficients.shape[1])
+    intercepts = np.broadcast_to(np.asarray(last.intercept_, dtype=np.float64), len(coefficients))
+    return LinearModel(
+        preparation=preparation,
+        means=means,
+        coefficients=coefficients,
+        base=intercepts + coefficients @ means,
+        scale=scale,
+        is_explained=explained,
+    )
 
 
-def _steps(pipeline: Pipeline) -> tuple[SimpleImputer, StandardScaler, LogisticRegression]:
-    steps = [step for _, step in pipeline.steps]
-    if [type(step) for step in steps] != [SimpleImputer, StandardScaler, LogisticRegression]:
-        got = ", ".join(type(step).__name__ for step in steps)
-        raise NotExportableError(f"expected {_SUPPORTED}, got the steps {got}")
-    imputer, scaler, regression = steps
-    if hasattr(imputer, "feature_names_in_"):
+def require_no_missing(preparation: Preparation, estimator: _Estimator) -> None:
+    """Refuse steps that let a NaN through to an estimator that refuses it.
+
+    Raises:
+        NotExportableError: a column may be NaN.
+    """
+    missing = preparation.missing(np.ones(preparation.width, dtype=np.bool_))
+    if missing.any():
         raise NotExportableError(
-            "the pipeline was fitted on a data frame; fit it on the float32 feature matrix, names go to `export`"
+            f"{type(estimator).__name__} refuses NaN, and {int(missing.sum())} of its {len(missing)} columns may be "
+            "missing; put SimpleImputer in front, fitted on all of them"
         )
-    if imputer.strategy != "median" or not np.isnan(imputer.missing_values):
-        raise NotExportableError(
-            f"expected SimpleImputer(strategy='median', missing_values=nan), got strategy={imputer.strategy!r}, "
-            f"missing_values={imputer.missing_values!r}"
-        )
-    if not (scaler.with_mean and scaler.with_std):
-        raise NotExportableError(
-            "expected StandardScaler(with_mean=True, with_std=True); base_value is the mean's logit"
-        )
-    if len(regression.classes_) != 2:  # noqa: PLR2004 - binary has two classes
-        raise NotExportableError(f"expected a binary outcome, got {len(regression.classes_)} classes")
-    return imputer, scaler, regression
+
+
+def transformed(steps: Steps, rows: Float32Array) -> FloatArray:
+    """What the steps make of float32[N, F], by scikit-learn on doubles: float64[N, D].
+
+    On float32, scikit-learn would round between the steps.
+    """
+    found = rows.astype(np.float64)
+    for _, step in steps:
+        if not (step is None or step == "passthrough"):
+            found = step.transform(found)
+    return np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float64)
 
 
 def _accepts(estimator: object) -> bool:
-    return isinstance(estimator, Pipeline)
+    return isinstance(split(estimator)[1], (*_CLASSIFIERS, *_REGRESSORS, *_WITHOUT_PROBABILITY))
 
 
-def _reference(pipeline: Pipeline, rows: Float32Array) -> Reference:
-    """From the pipeline's own steps, on doubles: scikit-learn would round in float32 between the steps."""
-    scores = np.asarray(pipeline.decision_function(rows.astype(np.float64)), dtype=np.float64)
-    standardised = pipeline[:-1].transform(rows.astype(np.float64))
-    shares = _by_feature(pipeline, standardised * pipeline[-1].coef_[0])
-    return Reference(
-        scores=scores[:, np.newaxis],
-        contributions=shares[:, np.newaxis, :],
-        base_values=np.asarray(pipeline[-1].intercept_, dtype=np.float64),
+def _scale_of(last: _Estimator) -> Scale:
+    name = type(last).__name__
+    if isinstance(last, _REGRESSORS):
+        return Scale.OUTCOME
+    if isinstance(last, _WITHOUT_PROBABILITY):
+        raise NotExportableError(f"{name} has a score and no probability; use LogisticRegression")
+    if getattr(last, "solver", None) == "liblinear" and len(last.classes_) > 2:  # noqa: PLR2004
+        raise NotExportableError(
+            f"{name}(solver='liblinear') fits each of {len(last.classes_)} classes by itself; use solver='lbfgs'"
+        )
+    if isinstance(last, linear_model.SGDClassifier):
+        if last.loss != "log_loss":
+            raise NotExportableError(f"expected SGDClassifier(loss='log_loss'), got loss={last.loss!r}")
+        if len(last.classes_) > 2:  # noqa: PLR2004 - binary has two classes
+            raise NotExportableError(
+                f"SGDClassifier gives {len(last.classes_)} classes one probability each, which do not add up to 1; use "
+                "LogisticRegression"
+            )
+    return Scale.LOG_ODDS
+
+
+def _means(steps: Steps, background: Float32Array | None, width: int) -> FloatArray:
+    """The columns' means, over the background or, without one, over the training rows."""
+    if background is not None:
+        return np.asarray(transformed(steps, checked_background(background, width)).mean(axis=0))
+    scaler = steps[-1][1] if steps else None
+    means = mean_behind(scaler) if type(scaler) is StandardScaler else None
+    if means is None:
+        raise NotExportableError(
+            "contributions start from the mean score, and no StandardScaler stands last that has learnt the columns' "
+            "means; hand training rows, float32[N, F], to export(..., background=rows) and to prove(...)"
+        )
+    return means
+
+
+def _scores(estimator: _Estimator, rows: Float32Array) -> Reference:
+    """scikit-learn's own decision function or prediction, on doubles."""
+    predict = estimator.predict if isinstance(split(estimator)[1], _REGRESSORS) else estimator.decision_function
+    scores = np.asarray(predict(rows.astype(np.float64)), dtype=np.float64)
+    return Reference(scores=scores.reshape(len(rows), -1), contributions=None, base_values=None)
+
+
+def _reference(estimator: _Estimator, rows: Float32Array, *, background: Float32Array | None) -> Reference:
+    """scikit-learn's own decision function and steps, on doubles."""
+    steps, last = split(estimator)
+    coefficients = np.atleast_2d(last.coef_)
+    means = _means(steps, background, rows.shape[1])
+    shares = (transformed(steps, rows) - means)[:, np.newaxis, :] * coefficients
+    return replace(
+        _scores(estimator, rows),
+        contributions=_summed(shares, _owners(estimator, rows), rows.shape[1]),
+        base_values=np.asarray(last.intercept_ + coefficients @ means, dtype=np.float64),
     )
 
 
-def _shap(pipeline: Pipeline, rows: Float32Array) -> tuple[Float32Array, FloatArray]:
-    """`LinearExplainer` on the standardised columns, whose background mean is 0."""
-    regression = pipeline[-1]
-    standardised = pipeline[:-1].transform(rows.astype(np.float64))
-    count = regression.coef_.shape[1]
-    explainer = import_shap().LinearExplainer(
-        (regression.coef_[0], regression.intercept_[0]), (np.zeros(count), np.eye(count))
-    )
-    shares = _by_feature(pipeline, np.asarray(explainer.shap_values(standardised), dtype=np.float64))
-    return rows, shares[:, np.newaxis, :]
+def _shap(
+    estimator: _Estimator, rows: Float32Array, *, background: Float32Array | None
+) -> tuple[Float32Array, FloatArray]:
+    """`LinearExplainer`, interventional, on the columns that the steps give; summed by feature."""
+    steps, last = split(estimator)
+    columns, means = transformed(steps, rows), _means(steps, background, rows.shape[1])
+    intercepts = np.atleast_1d(last.intercept_)
+    by_target = [
+        import_shap().LinearExplainer((line, intercept), (means, np.eye(len(means)))).shap_values(columns)
+        for line, intercept in zip(
+            np.atleast_2d(last.coef_), np.broadcast_to(intercepts, len(np.atleast_2d(last.coef_))), strict=True
+        )
+    ]
+    shares = np.stack([np.asarray(values, dtype=np.float64) for values in by_target], axis=1)
+    return rows, _summed(shares, _owners(estimator, rows), rows.shape[1])
 
 
-def _by_feature(pipeline: Pipeline, shares: FloatArray) -> FloatArray:
-    """Shares of the imputer's output columns summed by input feature, by the names that scikit-learn gives them."""
-    imputer = pipeline[0]
-    inputs = [f"x{position}" for position in range(imputer.n_features_in_)]
-    summed = np.zeros((len(shares), len(inputs)))
-    for column, name in enumerate(imputer.get_feature_names_out(inputs)):
-        summed[:, inputs.index(name.removeprefix("missingindicator_"))] += shares[:, column]
-    return summed
+def _owners(estimator: _Estimator, rows: Float32Array) -> IntArray:
+    """The feature that each column is made of, int64[D], by what moves when one feature alone takes the rows' values.
+
+    A column that never moves in these rows is taken for what the reader says of it.
+    """
+    steps, _ = split(estimator)
+    owners = read_steps(steps, rows.shape[1]).sources.copy()
+    for feature in range(rows.shape[1]):
+        moved = np.tile(rows[:1], (len(rows), 1))
+        moved[:, feature] = rows[:, feature]
+        columns = transformed(steps, moved)
+        owners[(columns != columns[0]).any(axis=0)] = feature
+    return owners
 
 
-ADAPTER = Adapter(supported=_SUPPORTED, accepts=_accepts, read=read_linear, reference=_reference, shap=_shap)
+def _summed(shares: FloatArray, owners: IntArray, feature_count: int) -> FloatArray:
+    """Shares [N, K, D] of columns as shares [N, K, F] of features."""
+    return np.asarray(shares @ (owners[:, np.newaxis] == np.arange(feature_count)).astype(np.float64))

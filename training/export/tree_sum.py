@@ -8,8 +8,9 @@ from training.export.builder import GraphBuilder
 from training.export.calibration import Calibration
 from training.export.explanation import add_tree_contributions
 from training.export.family import Explained, Nodes, Scale
+from training.export.games import base_values, leaf_games
 from training.export.scoring import add_tree_score
-from training.export.trees import Float32Array, TreeEnsemble, base_value, leaf_games
+from training.export.trees import Float32Array, TreeEnsemble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,21 +27,24 @@ class TreeSum:
 
     @property
     def target_count(self) -> int:
-        """One."""
-        return 1
+        """The number of targets K."""
+        return self.ensemble.target_count
 
     @property
     def thresholds(self) -> list[Float32Array]:
-        """The distinct float32 thresholds of each feature."""
-        trees = self.ensemble.trees
-        if not trees:
-            return [np.array([], dtype=np.float32)] * self.feature_count
-        features = np.concatenate([tree.feature for tree in trees])
-        values = np.concatenate([tree.threshold for tree in trees])
-        return [np.asarray(np.unique(values[features == feature])) for feature in range(self.feature_count)]
+        """The distinct finite float32 thresholds of each feature; a categorical one's categories and what isn't one."""
+        trees, count = self.ensemble.trees, self.feature_count
+        columns = np.concatenate([np.array([], dtype=np.int64), *(tree.column for tree in trees)])
+        values = np.concatenate([np.array([], dtype=np.float32), *(tree.threshold for tree in trees)])
+        found = [np.unique(values[(columns == feature) & np.isfinite(values)]) for feature in range(count)]
+        for feature, vocabulary in self.ensemble.categories.vocabularies:
+            known = np.array(vocabulary.values, dtype=np.float32)
+            beside = [known.max(initial=0) + 1, -1, 0.5]
+            found[feature] = np.unique(np.concatenate([known, np.array(beside, dtype=np.float32)]))
+        return [np.asarray(thresholds) for thresholds in found]
 
     def scaled(self, line: Calibration) -> "TreeSum":
-        """The sum whose score is slope * score + intercept."""
+        """The sum whose scores are slope * score + intercept."""
         return replace(self, ensemble=self.ensemble.calibrated(line))
 
     def add_nodes(self, graph: GraphBuilder, features: str) -> Nodes:
@@ -49,7 +53,7 @@ class TreeSum:
         return Nodes(
             scores=add_tree_score(graph, features, self.ensemble),
             explained=Explained(
-                contributions=add_tree_contributions(graph, features, games, self.feature_count),
-                base_values=np.array([base_value(self.ensemble, games)]),
+                contributions=add_tree_contributions(graph, features, games, self.ensemble),
+                base_values=base_values(self.ensemble),
             ),
         )

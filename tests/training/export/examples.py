@@ -8,7 +8,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from training.export import Calibration, GraphMetadata, export
-from training.export.trees import Float32Array, IntArray
+from training.export.calibration import Calibrator
+from training.export.trees import Float32Array, FloatArray, IntArray
 
 METADATA = GraphMetadata(model_id="example", version="1.2.3", licence="Apache-2.0")
 CALIBRATION = Calibration(slope=1.3, intercept=-0.4)
@@ -28,7 +29,7 @@ def cohort(
     return values.astype(np.float32), labels
 
 
-def trained(rows: Float32Array, labels: IntArray, **settings: object) -> lightgbm.Booster:
+def trained(rows: Float32Array, labels: IntArray | FloatArray, **settings: object) -> lightgbm.Booster:
     """A booster on these rows; settings as in LightGBM's parameters."""
     rounds = settings.pop("rounds", 12)
     defaults: dict[str, object] = {
@@ -57,6 +58,10 @@ def names(count: int) -> list[str]:
     return [f"feature_{position}" for position in range(count)]
 
 
-def exported(estimator: object, count: int, calibration: Calibration | None = None) -> bytes:
+def exported(
+    estimator: object, count: int, calibration: Calibrator | None = None, background: Float32Array | None = None
+) -> bytes:
     """The estimator's graph with the names and metadata of the tests."""
-    return export(estimator, feature_names=names(count), calibration=calibration, metadata=METADATA)
+    return export(
+        estimator, feature_names=names(count), calibration=calibration, metadata=METADATA, background=background
+    )

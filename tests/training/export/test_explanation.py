@@ -9,9 +9,10 @@ import pytest
 
 from tests.training.export.examples import cohort, exported, trained
 from training.export.buckets import bucket_widths, bucketed
+from training.export.games import LeafGame, leaf_games
 from training.export.lightgbm_reader import read_lightgbm
 from training.export.parity import open_session, run_graph
-from training.export.trees import Float32Array, LeafGame, leaf_games
+from training.export.trees import Float32Array
 
 FEATURES = 4
 
@@ -37,7 +38,7 @@ def test_deep_trees_are_exact_too() -> None:
     rows, labels = cohort(features=26, rows=3000, missing=0.05)
     model = trained(rows, labels, rounds=3, num_leaves=400, min_data_in_leaf=2, feature_fraction_bynode=0.2)
     sizes = np.array([len(game.conditions) for game in leaf_games(read_lightgbm(model))])
-    assert sizes.max() >= 12
+    assert sizes.max() >= 11
     outputs = run_graph(open_session(exported(model, 26)), rows[:20])
     np.testing.assert_allclose(outputs.contributions, model.predict(rows[:20], pred_contrib=True)[:, :-1], atol=5e-6)
 
@@ -69,11 +70,22 @@ def test_an_empty_batch_gives_empty_outputs() -> None:
     assert (logit.shape, probability.shape, contributions.shape, base_value.shape) == ((0,), (0,), (0, 5), (1,))
 
 
+def test_the_two_leaves_of_a_split_are_one_game() -> None:
+    rows, labels = cohort()
+    ensemble = read_lightgbm(trained(rows, labels))
+    games = leaf_games(ensemble)
+    leaves = sum(len(tree.leaf_cover) for tree in ensemble.trees)
+    pairs = sum(int(((tree.left < 0) & (tree.right < 0)).sum()) for tree in ensemble.trees)
+    assert sum(len(game.ends) for game in games) == leaves
+    assert sum(len(game.ends) == 2 for game in games) == pairs > 0
+    assert all(game.last_feature not in {condition.feature for condition in game.conditions} for game in games)
+
+
 def test_each_game_is_in_one_bucket_that_is_wide_enough() -> None:
     rows, labels = cohort()
     games = leaf_games(read_lightgbm(trained(rows, labels)))
     conditions, buckets = bucketed(games)
-    assert sum(len(bucket.value) for bucket in buckets) == len(games)
+    assert sum(bucket.game_count for bucket in buckets) == len(games)
     assert sum(int((bucket.feature >= 0).sum()) for bucket in buckets) == sum(len(g.conditions) for g in games)
     assert len(conditions) == len(set(conditions))
 
@@ -109,10 +121,12 @@ def _worth(games: list[LeafGame], row: Float32Array, coalition: set[int]) -> flo
     """The expected score if only the coalition's values are known."""
     total = 0.0
     for game in games:
-        reach = game.value
-        for condition, ratio in zip(game.conditions, game.cover_ratios, strict=True):
-            value = float(row[condition.feature])
-            met = condition.nan_passes if np.isnan(value) else condition.lower < value <= condition.upper
-            reach *= float(met) if condition.feature in coalition else ratio
-        total += reach
+        for end in game.ends:
+            reach = end.value
+            conditions = zip((*game.conditions, end.condition), (*game.cover_ratios, end.cover_ratio), strict=True)
+            for condition, ratio in conditions:
+                value = float(row[condition.feature])
+                met = condition.nan_passes if np.isnan(value) else condition.lower < value <= condition.upper
+                reach *= float(met) if condition.feature in coalition else ratio
+            total += reach
     return total

@@ -4,8 +4,7 @@ import lightgbm
 import numpy as np
 import onnx
 import pytest
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import AdaBoostClassifier
 
 from tests.training.export.examples import METADATA, cohort, exported, names, trained
 from training.export import Calibration, ExportError, NotExportableError, export
@@ -20,6 +19,8 @@ def test_the_file_states_its_interface_and_where_it_comes_from() -> None:
         "version": "1.2.3",
         "licence": "Apache-2.0",
         "feature_names": "\n".join(names(5)),
+        "explained": "logit",
+        "scale": "log-odds",
     }
     assert [output.name for output in model.graph.output] == ["logit", "probability", "contributions", "base_value"]
     assert {opset.domain: opset.version for opset in model.opset_import} == {"": 18, "ai.onnx.ml": 3}
@@ -49,13 +50,12 @@ def test_tiny_risks_and_huge_logits_keep_their_probability(logit: float) -> None
 @pytest.mark.parametrize(
     "estimator",
     [
-        pytest.param(RandomForestClassifier(), id="another family"),
-        pytest.param(CalibratedClassifierCV(lightgbm.LGBMClassifier()), id="a calibrator around an estimator"),
+        pytest.param(AdaBoostClassifier(), id="another family"),
         pytest.param("model.txt", id="a path"),
     ],
 )
 def test_an_unknown_estimator_is_refused_and_the_known_ones_named(estimator: object) -> None:
-    with pytest.raises(NotExportableError, match=r"LGBMClassifier .* Pipeline of SimpleImputer.* Calibration"):
+    with pytest.raises(NotExportableError, match=r"LGBMClassifier.*RandomForest.*HistGradientBoosting.*XGB.*Pipeline"):
         exported(estimator, 5)
 
 

@@ -43,7 +43,7 @@ def test_every_threshold_is_met_exactly_and_one_step_to_both_sides() -> None:
     probes = probe_rows(rows[:10], read.thresholds, np.random.default_rng(0))
     count = 0
     for feature in range(5):
-        mine = [tree.threshold[tree.feature == feature] for tree in ensemble.trees]
+        mine = [tree.threshold[tree.column == feature] for tree in ensemble.trees]
         thresholds = np.unique(np.concatenate(mine))
         tried = set(probes.rows[:, feature].tolist())
         for step in (
