@@ -11,6 +11,7 @@ import msgspec
 from cds_hooks.errors import InvalidAnswer, UnknownService, WrongHook
 from cds_hooks.hooks import HOOKS, is_hook_name
 from cds_hooks.prefetch import validate_template
+from cds_hooks.response import require_unique_names
 
 # The id is the last segment of the service's URL: unreserved characters only (RFC 3986).
 _SERVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
@@ -41,6 +42,7 @@ class ServiceDescription(msgspec.Struct, frozen=True, kw_only=True, rename="came
         if not _SERVICE_ID.fullmatch(self.id):
             raise InvalidAnswer(f"Service id {self.id!r}: expected letters, digits and ._~- only; it is part of a URL.")
         _check_hook(self)
+        require_unique_names(self.extension, f"Service {self.id!r}, extension")
         for key, template in self.prefetch.items():
             if not key:
                 raise InvalidAnswer(

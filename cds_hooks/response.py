@@ -6,6 +6,7 @@ no null, "", [] or {} ever leaves (Use of JSON).
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -23,6 +24,8 @@ SelectionBehavior = Literal["at-most-one", "any"]
 ActionType = Literal["create", "update", "delete"]
 LinkType = Literal["absolute", "smart"]
 
+_REFERENCE = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")  # FHIR R4, References: Type/id
+
 
 class _Element(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """What every element has: no empty string or object in any of its fields."""
@@ -34,6 +37,8 @@ class _Element(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
                 raise InvalidAnswer(f"{self._where(name)}: expected a value or None, got an empty one.")
             if isinstance(value, Mapping):
                 _require_strict_json(value, self._where(name))
+                if name == "extension":
+                    require_unique_names(value, self._where(name))
 
     def _where(self, name: str) -> str:
         return f"{type(self).__name__}.{name}"
@@ -99,7 +104,7 @@ class Action(_Element, frozen=True, kw_only=True):
         super().__post_init__()
         _require_one_of(self.type, ("create", "update", "delete"), self._where("type"))
         if self.type == "delete":
-            if self.resource_id is None or self.resource is not None:
+            if self.resource_id is None or self.resource is not None or not _REFERENCE.fullmatch(self.resource_id):
                 raise InvalidAnswer("Action of type delete: expected resource_id (Type/id) and no resource.")
         elif self.resource is None or "resourceType" not in self.resource:
             raise InvalidAnswer(f"Action of type {self.type}: expected a FHIR resource with resourceType.")
@@ -158,8 +163,19 @@ _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(CdsResponse)
 
 
-def encode_response(response: CdsResponse) -> bytes:
-    """The response as strict JSON in UTF-8."""
+def encode_response(response: CdsResponse, *, system_actions_agreed: bool = False) -> bytes:
+    """The response as strict JSON in UTF-8.
+
+    Args:
+        response: valid, as built.
+        system_actions_agreed: whether the site has switched system actions on. They change the record without
+            anybody looking, so they are for scenarios that both sides agreed upon (System Action).
+
+    Raises:
+        InvalidAnswer: the response has system actions, and the site has not switched them on.
+    """
+    if response.system_actions and not system_actions_agreed:
+        raise InvalidAnswer("CdsResponse.system_actions: expected none, for this site has not switched them on.")
     return _ENCODER.encode(response)
 
 
@@ -206,6 +222,12 @@ def _require_distinct(identifiers: Iterable[str | None], where: str) -> None:
     counts = Counter(identifier for identifier in identifiers if identifier is not None)
     if any(count > 1 for count in counts.values()):
         raise InvalidAnswer(f"{where}: expected each once in a response, got one twice.")
+
+
+def require_unique_names(extension: Mapping[str, object], where: str) -> None:
+    """Extensions of several authors must not meet under one name: reverse domain notation, or a URL (Extensions)."""
+    if any("." not in name and ":" not in name for name in extension):
+        raise InvalidAnswer(f"{where}: expected globally unique names such as org.example.name, got another.")
 
 
 def _require_strict_json(value: object, where: str) -> None:

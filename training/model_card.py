@@ -158,11 +158,17 @@ def _export(manifest: Manifest) -> str:
     return (
         f"Score and contributions come from one ONNX graph. Against the libraries, on {parity['rows_tried']:,} rows, "
         f"{parity['thresholds_covered']:,} split thresholds among them, the largest differences were: logit "
-        f"{parity['largest_logit_difference']:.1e}, contributions {parity['largest_contribution_difference']:.1e} "
-        f"(against shap {parity['largest_shap_difference']:.1e}), base + contributions − logit "
-        f"{parity['largest_additivity_difference']:.1e}. Calibration: {manifest.calibration.method}, slope "
+        f"{parity['largest_logit_difference']:.1e}, contributions {_difference(parity, 'contribution')} "
+        f"(against shap {_difference(parity, 'shap')}), base + contributions − logit "
+        f"{_difference(parity, 'additivity')}. Calibration: {manifest.calibration.method}, slope "
         f"{manifest.calibration.slope:.4f}, intercept {manifest.calibration.intercept:.4f}, folded into the graph."
     )
+
+
+def _difference(parity: Mapping[str, Any], what: str) -> str:
+    """One of the proof's largest differences; a graph without a closed form has no contributions to compare."""
+    found = parity[f"largest_{what}_difference"]
+    return "not compared" if found is None else f"{found:.1e}"
 
 
 def _number(estimate: Estimate) -> str:

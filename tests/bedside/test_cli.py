@@ -27,7 +27,7 @@ def fhir(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("verb", ["serve", "train", "extract", "card", "demo"])
+@pytest.mark.parametrize("verb", ["serve", "train", "extract", "card", "conform", "demo"])
 def test_every_verb_tells_what_it_does(verb: str) -> None:
     assert verb in run(app, ["--help"]).output
     assert run(app, [verb, "--help"]).exit_code == 0

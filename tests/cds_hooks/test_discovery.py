@@ -58,6 +58,7 @@ def test_a_server_without_services_has_an_empty_list() -> None:
         ({"hook": "order-review"}, "deprecated; use order-sign"),
         ({"version": "STU2"}, "semantic version"),
         ({"hook_version": "9.9"}, "expected a hook_version of patient-view: 1.0"),
+        ({"extension": {"crd": 1}}, "globally unique names"),
         ({"prefetch": {"": "Patient/1"}}, "expected a name"),
         ({"prefetch": {"patient": "Patient/{{context.personId}}"}}, "expected tokens"),
     ],

@@ -16,6 +16,8 @@ def _tree(root: type[CdsHooksError]) -> list[type[CdsHooksError]]:
 def test_the_table_of_statuses_is_what_the_module_says() -> None:
     """The tree in the docstring of errors is the tree."""
     for error in _tree(CdsHooksError)[1:]:
+        if error.__module__ != errors.__name__:
+            continue  # the errors of client authentication are told where they are raised
         assert errors.__doc__ is not None
         (line,) = [line for line in errors.__doc__.splitlines() if f" {error.__name__} " in line]
         assert f" {error.status} " in line

@@ -65,7 +65,9 @@ def test_every_field_has_its_place_at_the_wire() -> None:
         extension={"org.example.replay": {"id": "r-1"}},
     )
     deletion = Action(type="delete", resource_id="Task/1")
-    assert json.loads(encode_response(CdsResponse(cards=(card,), system_actions=(deletion,)))) == {
+    assert json.loads(
+        encode_response(CdsResponse(cards=(card,), system_actions=(deletion,)), system_actions_agreed=True)
+    ) == {
         "cards": [
             {
                 "summary": "Lost 6 % of weight",
@@ -151,6 +153,8 @@ BROKEN: dict[str, Callable[[], object]] = {
     "null-in-extension": lambda: _card(extension={"org.example.x": None}),
     "nan-in-extension": lambda: _card(extension={"org.example.x": {"risk": float("nan")}}),
     "infinity-in-extension": lambda: _card(extension={"org.example.x": [float("inf")]}),
+    "extension-without-a-unique-name": lambda: _card(extension={"risk": 1}),
+    "delete-without-a-type": lambda: _action(type="delete", resource_id="1"),
     "empty-array-in-extension": lambda: _card(extension={"org.example.x": []}),
     "suggestions-without-behaviour": lambda: _card(suggestions=(Suggestion(label="a"),)),
     "behaviour-without-suggestions": lambda: _card(selection_behavior="any"),

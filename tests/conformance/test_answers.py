@@ -4,6 +4,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from cds_hooks.errors import InvalidAnswer
@@ -16,6 +17,7 @@ from cds_hooks.response import (
     OverrideReason,
     Source,
     Suggestion,
+    decode_response,
     encode_response,
 )
 from tests.conformance.client import Client, cards, failed, refused, strict_json
@@ -26,6 +28,13 @@ from tests.conformance.weight_check import WeightCheck, weight_app
 def _card(**fields: Any) -> Card:
     usual: dict[str, Any] = {"summary": "A", "indicator": "info", "source": Source(label="A")}
     return Card(**(usual | fields))
+
+
+def _sent(card: Card) -> dict[str, Any]:
+    """A card as it leaves."""
+    (sent,) = strict_json(encode_response(CdsResponse(cards=(card,))))["cards"]
+    assert isinstance(sent, dict)
+    return sent
 
 
 def _answered(client: Client) -> dict[str, Any]:
@@ -117,6 +126,25 @@ def test_S_01_a_suggestion_has_a_label() -> None:
         Suggestion(label="")
 
 
+@pytest.mark.parametrize("uuid", ["s-1", None], ids=["with", "without"])
+def test_S_02_a_suggestion_may_have_a_uuid(uuid: str | None) -> None:
+    card = _card(suggestions=(Suggestion(label="A", uuid=uuid),), selection_behavior="any")
+    (suggestion,) = _sent(card)["suggestions"]
+    assert suggestion.get("uuid") == uuid
+
+
+def test_S_03_is_recommended_is_boolean() -> None:
+    card = _card(suggestions=(Suggestion(label="A", is_recommended=True),), selection_behavior="any")
+    assert _sent(card)["suggestions"][0]["isRecommended"] is True
+    with pytest.raises(msgspec.ValidationError):
+        decode_response(encode_response(CdsResponse(cards=(card,))).replace(b"true", b'"yes"'))
+
+
+def test_S_10_an_answer_cannot_say_how_actions_are_to_be_selected() -> None:
+    """No client has said that it knows actionSelectionBehavior, so no element of ours has it."""
+    assert "action_selection_behavior" not in Suggestion.__struct_fields__
+
+
 def test_S_04_an_empty_array_of_actions_never_leaves() -> None:
     card = _card(suggestions=(Suggestion(label="A"),), selection_behavior="any")
     (suggestion,) = strict_json(encode_response(CdsResponse(cards=(card,))))["cards"][0]["suggestions"]
@@ -134,7 +162,19 @@ def test_S_05_S_07_S_09_an_action_has_its_type_and_what_goes_with_it() -> None:
     for fields in broken:
         with pytest.raises(InvalidAnswer):
             Action(**fields)
+    for reference in ("1", "Task/", "https://e.example/Task/1"):
+        with pytest.raises(InvalidAnswer):
+            Action(type="delete", resource_id=reference)
     assert Action(type="delete", resource_id="Task/1").resource_id == "Task/1"
+
+
+def test_J_05_a_resource_is_an_object_and_no_text() -> None:
+    action = Action(type="create", description="A", resource={"resourceType": "Task", "status": "requested"})
+    card = _card(suggestions=(Suggestion(label="A", actions=(action,)),), selection_behavior="any")
+    assert _sent(card)["suggestions"][0]["actions"][0]["resource"] == {"resourceType": "Task", "status": "requested"}
+    body = encode_response(CdsResponse(cards=(card,)))
+    with pytest.raises(msgspec.ValidationError):
+        decode_response(body.replace(b'{"resourceType":"Task","status":"requested"}', b'"a task"'))
 
 
 def test_S_06_actions_of_suggestions_have_a_description() -> None:
@@ -155,11 +195,33 @@ def test_L_03_L_04_a_link_is_absolute_or_smart_and_only_smart_has_an_app_context
         Link(label="A", url="https://e.example", type="absolute", app_context="x")
 
 
+def test_L_05_autolaunchable_is_boolean() -> None:
+    card = _card(links=(Link(label="A", url="https://e.example", type="smart", autolaunchable=True),))
+    assert _sent(card)["links"][0]["autolaunchable"] is True
+    with pytest.raises(msgspec.ValidationError):
+        decode_response(encode_response(CdsResponse(cards=(card,))).replace(b"true", b'"yes"'))
+
+
 def test_Y_01_Y_02_system_actions_leave_only_when_there_are_some(client: Client) -> None:
     assert "systemActions" not in strict_json(client.post(CALL, request()).content)
     action = Action(type="delete", resource_id="Task/1")
-    document = strict_json(encode_response(CdsResponse(cards=(), system_actions=(action,))))
+    response = CdsResponse(cards=(), system_actions=(action,))
+    document = strict_json(encode_response(response, system_actions_agreed=True))
     assert document == {"cards": [], "systemActions": [{"type": "delete", "resourceId": "Task/1"}]}
+
+
+def test_Y_03_system_actions_leave_only_where_the_site_has_switched_them_on() -> None:
+    action = Action(type="delete", resource_id="Task/1")
+    with pytest.raises(InvalidAnswer, match="not switched them on"):
+        encode_response(CdsResponse(cards=(), system_actions=(action,)))
+
+
+@pytest.mark.parametrize("name", ["crd", "max-cards", ""])
+def test_E_02_the_name_of_an_extension_is_globally_unique(name: str) -> None:
+    assert _card(extension={"org.example.crd": 1}).extension
+    for build in (_card, lambda **fields: CdsResponse(cards=(), **fields)):
+        with pytest.raises(InvalidAnswer, match="globally unique"):
+            build(extension={name: 1})
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}, float("nan"), float("inf")], ids=repr)
@@ -181,6 +243,21 @@ def test_E_01_J_02_J_03_J_06_an_extension_holds_strict_json_without_empty_values
 )
 def test_H_01_every_refusal_is_an_operation_outcome(client: Client, method: str, path: str, body: Any) -> None:
     refused(client.send(method, path, body))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/cds-services", b"{}", 405),
+        ("GET", "/cds-services/a/b", None, 404),
+        ("POST", UNKNOWN, b"{}", 404),
+        ("POST", CALL, request(prefetch={}), 412),
+    ],
+)
+def test_D_15_C_14_each_refusal_has_the_status_that_says_why(
+    client: Client, method: str, path: str, body: Any, status: int
+) -> None:
+    refused(client.send(method, path, body), status)
 
 
 def test_H_02_a_fault_is_a_500_that_tells_nothing_and_shows_no_cards() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from cds_hooks.discovery import ServiceDescription, ServiceRegistry
 from cds_hooks.hooks import HOOKS
 from tests.conformance.client import Call, Client, cards, refused
 from tests.conformance.requests import CALL, LOSS, STEADY, TOKEN, UNKNOWN, request, searchset, weight, without
+from tests.conformance.weight_check import WeightCheck, weight_app
 
 
 def test_R_01_a_call_answers_200_with_cards(client: Client) -> None:
@@ -214,6 +216,23 @@ def test_R_23_the_sandboxes_invalid_drafts_are_no_reason_to_refuse(client: Clien
         "draftOrders": {"resourceType": "Bundle", "entry": [draft]},
     }
     assert refused(client.post(CALL, request(hook=hook, context=context)), 400)["expression"] == ["hook"]
+
+
+@pytest.mark.parametrize("hook", ["order-sign", "order-select"])
+def test_R_23_a_service_on_an_order_hook_answers_the_sandboxes_drafts(hook: str) -> None:
+    class Orders(WeightCheck):
+        registry = ServiceRegistry(
+            services=(ServiceDescription(hook=hook, id="weight-loss", title="Weight", description="Loss of weight."),)
+        )
+
+    draft = {"resource": {"resourceType": "MedicationRequest", "category": {"text": "x"}, "reasonCode": {"text": "y"}}}
+    context = {
+        "userId": "Practitioner/COREPRACTITIONER1",
+        "patientId": "p1",
+        "selections": ["MedicationRequest/1"],
+        "draftOrders": {"resourceType": "Bundle", "entry": [draft]},
+    }
+    assert cards(Client(weight_app(Orders())).post(CALL, request(hook=hook, context=context))).cards
 
 
 def test_R_25_the_same_request_gets_the_same_guidance(client: Client) -> None:

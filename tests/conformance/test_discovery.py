@@ -65,6 +65,14 @@ def test_D_07_templates_are_an_object_from_key_to_query(listed: list[dict[str, A
         assert all(isinstance(each, str) for pair in service["prefetch"].items() for each in pair)
 
 
+def test_D_08_usage_requirements_are_text_for_people() -> None:
+    described = _described(usage_requirements="Adults weighed twice.")
+    document = strict_json(ServiceRegistry(services=(described,)).discovery)
+    assert document["services"][0]["usageRequirements"] == "Adults weighed twice."
+    with pytest.raises(InvalidAnswer):
+        _described(usage_requirements="")
+
+
 def test_D_09_the_version_is_semantic(listed: list[dict[str, Any]]) -> None:
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", service["version"]) for service in listed)
     with pytest.raises(InvalidAnswer):

@@ -33,7 +33,7 @@ DOUBLE_SCORE_TOLERANCE = 1e-12
 _CHUNK_ROWS = 8
 _LIBRARIES = ("lightgbm", "numpy", "onnx", "onnxruntime", "scikit-learn", "shap")
 # XGBoost's wheel without CUDA has a name of its own.
-_OPTIONAL_LIBRARIES = ("xgboost", "xgboost-cpu")
+_XGBOOST = ("xgboost", "xgboost-cpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ def prove(
         rows_tried=len(probes.rows),
         real_rows=probes.real_rows,
         thresholds_covered=probes.thresholds_covered,
-        library_versions=_versions(),
+        library_versions=_versions(estimator),
         **score_differences(outputs, reference, model, doubles),
         **explanation_differences(outputs, reference),
         **_shap_difference(session, adapter, estimator, line, _spread(probes.rows, shap_rows)),
@@ -231,13 +231,14 @@ def _shap_difference(
     return {"rows_against_shap": len(explained_rows), "largest_shap_difference": difference}
 
 
-def _versions() -> dict[str, str]:
-    """The libraries that took part; an optional one only where it is installed."""
-    installed = {library: version(library) for library in _LIBRARIES}
-    for library in _OPTIONAL_LIBRARIES:
-        with suppress(PackageNotFoundError):
-            installed[library] = version(library)
-    return installed
+def _versions(estimator: object) -> dict[str, str]:
+    """The libraries that took part; XGBoost only where it made the estimator."""
+    taking_part = {library: version(library) for library in _LIBRARIES}
+    if type(estimator).__module__.startswith("xgboost"):
+        for library in _XGBOOST:
+            with suppress(PackageNotFoundError):
+                taking_part[library] = version(library)
+    return taking_part
 
 
 def _require(proof: ParityProof) -> None:

@@ -3,7 +3,7 @@
 import lightgbm
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.training.export.cohorts import classes, outcomes, wards, with_unseen
@@ -101,7 +101,7 @@ def test_categorical_splits_are_exact_for_any_value(
         data,
         num_boost_round=6,
     )
-    assert "\ncat_threshold=" in model.model_to_string()
+    assume("\ncat_threshold=" in model.model_to_string())  # rarely no category is worth a split
     prove(exported(model, 4), model, None, with_unseen(rows[:60]))
 
 

@@ -1,0 +1,1 @@
+"""Holds any CDS Hooks server to the requirements, from outside, over HTTP."""
