@@ -67,6 +67,8 @@ def cds_router(
     """The three endpoints under /cds-services, and an honest answer to everything else there."""
     edge = _Edge(services=services, cors=cors or CorsPolicy(), body_limit_bytes=body_limit_bytes)
     router = APIRouter(route_class=_RawRoute, tags=["CDS Hooks"])
+    # Calls pass FastAPI's own machinery by, which would cost a tenth of them; its route below tells OpenAPI of them.
+    router.routes.append(Route(_CALL_PATH, _Direct(edge), methods=["POST"]))
     router.add_api_route(_DISCOVERY_PATH, edge.discovery, methods=["GET"], **openapi.DISCOVERY)
     router.add_api_route(_CALL_PATH, edge.call, methods=["POST"], **openapi.CALL)
     router.add_api_route(_FEEDBACK_PATH, edge.feedback, methods=["POST"], **openapi.FEEDBACK)
@@ -157,6 +159,17 @@ class _Edge:
         if received > self.body_limit_bytes:
             raise BodyTooLarge(f"Expected at most {self.body_limit_bytes} bytes; a longer body came.")
         return b"".join(chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Direct:
+    """Calls as an ASGI application."""
+
+    edge: _Edge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.edge.call(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ class Assessment:
     def missing_features(self) -> tuple[str, ...]:
         """Ids of the features that are NaN."""
         ids = self.served.entry.spec.features.ids
-        return tuple(name for name, value in zip(ids, self.vector.tolist(), strict=True) if math.isnan(value))
+        return tuple([ids[number] for number in np.flatnonzero(np.isnan(self.vector)).tolist()])
 
     @property
     def evidence(self) -> Evidence:

@@ -1,27 +1,132 @@
 """One contributor's line on a card: how much, what value, of when, against what, and a reviewed sentence."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, tzinfo
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from features.times import to_datetime
-from features.vocabulary.concept import Concept
-from models.words import ModelWords
-from serving.assess import Assessment, Contributor, Reading
-from serving.words import CardWords
+from features.vocabulary.concept import Concept, Kind, Vocabulary
+from models.words import ModelWords, Phrase
+from serving.card_times import CardTimes
+from serving.readings import Contributor, Reading
+from serving.words import CardWords, Sentence
 
 BAR_LENGTH = 5
+BARS = tuple("■" * length + "□" * (BAR_LENGTH - length) for length in range(BAR_LENGTH + 1))
+
+Sex: TypeAlias = Literal["female", "male"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContributorWriter:
-    """Writes the lines of one assessment's contributors."""
+class Reference:
+    """A reference range, in the concept's unit, and how it stands behind a value; without bounds and words for none."""
 
-    assessment: Assessment
+    low: float = -math.inf
+    high: float = math.inf
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConceptWords:
+    """What a model's card says of a concept, whatever its value.
+
+    Attributes:
+        id: the concept's.
+        kind: the concept's.
+        name: in bold.
+        unit: as it stands behind a number, after its space.
+        decimals: of its numbers.
+        has_change: whether a change against the value before means anything.
+        nothing: what stands for a value where there is none.
+        references: by the patient's sex, None where it is not known.
+        high: the sentence on a value above the reference range, after its space.
+        low: on one below it.
+        other: on any other.
+    """
+
+    id: str
+    kind: Kind
+    name: str
+    unit: str
+    decimals: int
+    has_change: bool
+    nothing: str
+    references: Mapping[Sex | None, Reference]
+    high: str
+    low: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContributorWords:
+    """What a model's cards say of contributors in one language, made once."""
+
     words: CardWords
-    model: ModelWords
-    zone: tzinfo
+    concepts: Mapping[str, ConceptWords]
+    recorded: str
+    sexes: Mapping[Sex, str]
+    years: Sentence
+    change: Sentence
+    unchanged: Sentence
+
+
+def contributor_words(vocabulary: Vocabulary, words: CardWords, model: ModelWords) -> ContributorWords:
+    """The words for the contributors of a model, from its concepts and its phrases."""
+    return ContributorWords(
+        words=words,
+        concepts={concept.id: _concept_words(concept, words, model.phrases.get(concept.id)) for concept in vocabulary},
+        recorded=words.say("recorded"),
+        sexes={"female": words.say("female"), "male": words.say("male")},
+        years=words.sentence("years", "count"),
+        change=words.sentence("change", "change", "time"),
+        unchanged=words.sentence("unchanged", "time"),
+    )
+
+
+def _concept_words(concept: Concept, words: CardWords, phrase: Phrase | None) -> ConceptWords:
+    own = concept.words[words.language]
+    is_recorded = concept.kind in {"condition", "medication"}
+    other = _behind_space(phrase.other if phrase else None)
+    return ConceptWords(
+        id=concept.id,
+        kind=concept.kind,
+        name=f"**{own.name}**",
+        unit=_behind_space(own.unit),
+        decimals=concept.decimals,
+        has_change=concept.unit is not None,
+        nothing=words.say("not_recorded" if is_recorded else "not_measured"),
+        references={sex: _reference(concept, words, sex) for sex in (None, "female", "male")},
+        high=_behind_space(phrase.high if phrase else None) or other,
+        low=_behind_space(phrase.low if phrase else None) or other,
+        other=other,
+    )
+
+
+def _behind_space(text: str | None) -> str:
+    return f" {text}" if text else ""
+
+
+def _reference(concept: Concept, words: CardWords, sex: Sex | None) -> Reference:
+    bounds = None if concept.reference is None else concept.reference.for_sex(sex)
+    if bounds is None:
+        return Reference()
+    low, high = (words.number(bound, concept.decimals) for bound in bounds)
+    return Reference(low=bounds[0], high=bounds[1], text=f" ({words.say('reference', low=low, high=high)})")
+
+
+class ContributorWriter:
+    """Writes the lines of one card's contributors.
+
+    Args:
+        words: of the model and the language.
+        times: the card's.
+        sex: the patient's, None where it is not known; reference ranges depend on it.
+    """
+
+    __slots__ = ("_sex", "_times", "_words")
+
+    def __init__(self, words: ContributorWords, *, times: CardTimes, sex: Sex | None) -> None:
+        self._words, self._times, self._sex = words, times, sex
 
     def line(self, contributor: Contributor, largest: float) -> str:
         """A list item of Markdown that also reads as plain text.
@@ -30,72 +135,44 @@ class ContributorWriter:
             contributor: what to tell.
             largest: the size of the largest contribution on the card, in log-odds; its bar is full.
         """
-        length = max(1, round(BAR_LENGTH * abs(contributor.contribution) / largest))
-        bar = "■" * length + "□" * (BAR_LENGTH - length)
-        concept = self.assessment.served.interpreter.vocabulary.concept(contributor.concept)
-        name = concept.words[self.words.language].name
-        facts = ", ".join((self._value(contributor.reading, concept), *self._circumstances(contributor, concept)))
-        phrase = self._phrase(contributor.reading, concept)
-        return f"- {bar} **{name}** {facts}.{f' {phrase}' if phrase else ''}"
-
-    def _value(self, reading: Reading | None, concept: Concept) -> str:
-        if concept.kind in {"condition", "medication"}:
-            return self.words.say("not_recorded" if reading is None else "recorded")
+        bar = BARS[max(1, round(BAR_LENGTH * abs(contributor.contribution) / largest))]
+        concept, reading = self._words.concepts[contributor.concept], contributor.reading
         if reading is None:
-            return self.words.say("not_measured")
+            return f"- {bar} {concept.name} {concept.nothing}."
+        reference = concept.references[self._sex]
+        if reading.value > reference.high:
+            phrase = concept.high
+        elif reading.value < reference.low:
+            phrase = concept.low
+        else:
+            phrase = concept.other
+        return f"- {bar} {concept.name} {self._facts(reading, concept, reference)}.{phrase}"
+
+    def _facts(self, reading: Reading, concept: ConceptWords, reference: Reference) -> str:
+        """The value with its reference range, its age and time, and the change against the value before it."""
+        match concept.kind:
+            case "condition":  # a date of a year or a day: its time of day would be made up
+                return f"{self._words.recorded}, {self._times.ago(reading.time)}"
+            case "medication":
+                return f"{self._words.recorded}, {self._times.when(reading.time)}"
+            case "demographic":
+                return self._demographic(reading, concept, reference)
+        facts = f"{self._value(reading, concept, reference)}, {self._times.when(reading.time)}"
+        if not concept.has_change or reading.previous is None or reading.previous_time is None:
+            return facts
+        before = self._times.clock(reading.previous_time)
+        change = self._words.words.signed(reading.value - reading.previous, concept.decimals)
+        if change is None:
+            return f"{facts}, {self._words.unchanged(before)}"
+        return f"{facts}, {self._words.change(change, before)}"
+
+    def _demographic(self, reading: Reading, concept: ConceptWords, reference: Reference) -> str:
         match concept.id:
             case "sex":
-                return self.words.say("male" if reading.value else "female")
+                return self._words.sexes["male" if reading.value else "female"]
             case "age":
-                return self.words.say("years", count=self._age_years(reading))
-        value = (
-            f"{self.words.number(reading.value, concept.decimals)} {concept.words[self.words.language].unit}".rstrip()
-        )
-        reference = self._reference(concept)
-        if reference is None:
-            return value
-        low, high = (self.words.number(bound, concept.decimals) for bound in reference)
-        return f"{value} ({self.words.say('reference', low=low, high=high)})"
+                return self._words.years(self._times.years_since(reading.time))
+        return self._value(reading, concept, reference)
 
-    def _age_years(self, birth: Reading) -> int:
-        """Full years by the calendar, as everyone counts them."""
-        born: date = to_datetime(birth.time).date()
-        today = to_datetime(self.assessment.index_time).astimezone(self.zone).date()
-        return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-
-    def _circumstances(self, contributor: Contributor, concept: Concept) -> Iterator[str]:
-        """Age and time of the sample, and the change against the value before it."""
-        reading, at = contributor.reading, self.assessment.index_time
-        if reading is None or concept.kind == "demographic":
-            return
-        if concept.kind == "condition":  # a date of a year or a day: its time of day would be made up
-            yield self.words.ago(reading.time, at)
-            return
-        yield self.words.when(reading.time, at, self.zone)
-        if concept.unit is None or reading.previous is None or reading.previous_time is None:
-            return
-        before = self.words.clock(reading.previous_time, at, self.zone)
-        change = self.words.signed(reading.value - reading.previous, concept.decimals)
-        if change is None:
-            yield self.words.say("unchanged", time=before)
-        else:
-            yield self.words.say("change", change=change, time=before)
-
-    def _phrase(self, reading: Reading | None, concept: Concept) -> str | None:
-        phrase = self.model.phrases.get(concept.id)
-        if phrase is None or reading is None:
-            return None
-        reference = self._reference(concept)
-        if reference is not None and reading.value > reference[1]:
-            return phrase.high or phrase.other
-        if reference is not None and reading.value < reference[0]:
-            return phrase.low or phrase.other
-        return phrase.other
-
-    def _reference(self, concept: Concept) -> tuple[float, float] | None:
-        if concept.reference is None:
-            return None
-        sex: Literal["female", "male"] | None = None
-        if self.assessment.sex is not None:
-            sex = "male" if self.assessment.sex else "female"
-        return concept.reference.for_sex(sex)
+    def _value(self, reading: Reading, concept: ConceptWords, reference: Reference) -> str:
+        return f"{self._words.words.number(reading.value, concept.decimals)}{concept.unit}{reference.text}"

@@ -294,6 +294,8 @@ def _feedback_entry(service_id: str, feedback: Feedback, received_at: datetime) 
 
 def _log_call(entry: CallEntry, card: Card) -> None:
     """One event per card: what and how long, nothing of the patient."""
+    if not _logger.isEnabledFor(logging.INFO):
+        return
     _logger.info(
         "card",
         extra={

@@ -1,30 +1,18 @@
-"""The words that cards of all models share, and how numbers and times are put into them, in one language each."""
+"""The words that cards of all models share, and how numbers are put into them, in one language each."""
 
-import math
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-from features.events import MICROSECONDS_PER_HOUR
-from features.times import to_datetime
 from models.words import LANGUAGES, Language
 
 LONGEST_LIST = 6  # names; a clinician reads no more
 MINUS = "−"
-ANOTHER_YEAR = timedelta(days=300)  # from there on a day without its year could be taken for this year's
-
-# The unit in which an age is told, its length in hours, and below how many hours it serves.
-AGES = (
-    ("minutes", 1 / 60, 2.0),
-    ("hours", 1.0, 48.0),
-    ("days", 24.0, 60 * 24.0),
-    ("months_ago", 730.5, 24 * 730.5),
-    ("years_ago", 8_766.0, math.inf),
-)
+Sentence: TypeAlias = Callable[..., str]
+"""A sentence as a function of its parts, by position."""
 
 
 class Frequency(NamedTuple):
@@ -41,11 +29,30 @@ class CardWords:
 
     language: Language
     table: Mapping[str, Any]
+    decimal_mark: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decimal_mark", self.table["decimal_mark"])
 
     def say(self, key: str, **parts: object) -> str:
         """A sentence with its parts filled in."""
         sentence: str = self.table[key]
         return sentence.format(**parts)
+
+    def sentence(self, key: str, *parts: str, **filled: str) -> Sentence:
+        """A sentence to be said often: its parts are named once and given by position, four times as fast as `say`.
+
+        Args:
+            key: of the sentence.
+            parts: names of the parts that vary, in the order in which they will be given.
+            filled: the other parts.
+
+        Raises:
+            KeyError: the sentence has a part that is in neither.
+        """
+        places = {part: f"{{{number}}}" for number, part in enumerate(parts)}
+        literal = {part: text.replace("{", "{{").replace("}", "}}") for part, text in filled.items()}
+        return self.say(key, **places, **literal).format
 
     def word(self, table: str, key: str) -> str:
         """One of a table of words; the key itself where the table lacks it."""
@@ -54,17 +61,17 @@ class CardWords:
 
     def number(self, value: float, decimals: int) -> str:
         """A number with that many decimals and the language's decimal mark; a true minus sign."""
-        text = f"{value:.{decimals}f}"
-        if float(text) == 0:
-            text = text.removeprefix("-")
-        return text.replace("-", MINUS).replace(".", self.table["decimal_mark"])
+        return self._marked(_fixed(value, decimals))
 
     def signed(self, value: float, decimals: int) -> str | None:
         """A change with its sign; None where it vanishes in rounding."""
-        if float(f"{value:.{decimals}f}") == 0:
+        text = _fixed(value, decimals)
+        if float(text) == 0:
             return None
-        text = self.number(value, decimals)
-        return text if text.startswith(MINUS) else f"+{text}"
+        return self._marked(text) if value < 0 else f"+{self._marked(text)}"
+
+    def _marked(self, text: str) -> str:
+        return text.replace("-", MINUS).replace(".", self.decimal_mark)
 
     def percent(self, probability: float) -> str:
         """A probability in percent, never with more digits than two."""
@@ -100,41 +107,17 @@ class CardWords:
         two_digits = float(f"{ratio:.2g}")
         return self.say("times_average", ratio=self.number(two_digits, decimals), comparison=comparison)
 
-    def ago(self, time: int, at: int) -> str:
-        """How long before `at` something was: "12 min ago", "3 days ago"."""
-        hours = (at - time) / MICROSECONDS_PER_HOUR
-        unit, count = next((unit, hours / length) for unit, length, below in AGES if hours < below)
-        return self.say("ago", age=self.say(unit, count=round(count)))
-
-    def when(self, time: int, at: int, zone: tzinfo) -> str:
-        """How long ago and at what time; the time alone where it was within the last minute."""
-        clock = self.clock(time, at, zone)
-        if round(60 * (at - time) / MICROSECONDS_PER_HOUR) == 0:
-            return self.say("at", time=clock)
-        return self.say("ago_at", ago=self.ago(time, at), time=clock)
-
-    def clock(self, time: int, at: int, zone: tzinfo) -> str:
-        """The time of day of `at`'s day, with the day of another day, the day alone of another year."""
-        moment, today = to_datetime(time).astimezone(zone), to_datetime(at).astimezone(zone)
-        if moment.date() == today.date():
-            return f"{moment:%H:%M}"
-        if today - moment < ANOTHER_YEAR:
-            return f"{self.day(moment)} {moment:%H:%M}"
-        return self.date(moment)
-
-    def day(self, moment: datetime) -> str:
-        """Day and month."""
-        return self.say("day", day=moment.day, month=self.table["months"][moment.month - 1])
-
-    def date(self, moment: datetime) -> str:
-        """Day, month and year."""
-        return self.say("date", day=moment.day, month=self.table["months"][moment.month - 1], year=moment.year)
-
     def names(self, names: Sequence[str], *, most: int = LONGEST_LIST, separator: str = ", ") -> str:
         """A list of names, cut after a few."""
         shown = separator.join(names[:most])
         more = len(names) - most
         return self.say("and_more", names=shown, count=more) if more > 0 else shown
+
+
+def _fixed(value: float, decimals: int) -> str:
+    """With that many decimals as Python writes them; a zero has no sign."""
+    text = f"{value:.{decimals}f}"
+    return text.removeprefix("-") if text[0] == "-" and float(text) == 0 else text
 
 
 @cache

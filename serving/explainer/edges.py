@@ -10,17 +10,17 @@ from models.onnx_file import OnnxFile, OnnxNode
 
 EDGE = np.dtype(
     [
-        ("parent", np.int32),
-        ("earlier", np.int32),
-        ("feature", np.int32),
-        ("output", np.int32),
-        ("missing", np.int32),
+        ("parent", np.int16),
+        ("earlier", np.int16),
+        ("feature", np.uint16),
+        ("missing", np.uint16),
         ("lower", np.float32),
         ("upper", np.float32),
         ("ratio", np.float32),
         ("value", np.float32),
     ]
 )
+MOST_EDGES, MOST_FEATURES = 2**15, 2**16  # of a tree; of a row
 LANES = 8
 SUM = "TreeEnsembleRegressor"
 ML_DOMAIN = "ai.onnx.ml"
@@ -34,11 +34,13 @@ class NotExplainable(Exception):  # noqa: N818 - no error: the graph explains it
 class Edges:
     """All trees' edges as `bedside_trees` of kernel.c wants them.
 
-    `edges` EDGE[E]; `starts` int64[trees + 1]; `blocks` int32[trees]; `outputs`: targets × features.
+    `edges` EDGE[E]; `starts` int64[trees + 1]; `first` int32[trees], where the outputs of the tree's target begin;
+    `blocks` int32[trees]; `outputs`: targets × features.
     """
 
     edges: NDArray[np.void]
     starts: NDArray[np.int64]
+    first: NDArray[np.int32]
     blocks: NDArray[np.int32]
     features: int
     outputs: int
@@ -67,17 +69,23 @@ def edges_of(graph: OnnxFile, features: int) -> Edges:
         NotExplainable: there is none, or several, or not on the features as they come, or without covers.
     """
     trees = _trees(_sum_of_trees(graph))
+    if features > MOST_FEATURES:
+        raise NotExplainable(f"it has {features} features, more than {MOST_FEATURES}")
     edges: list[tuple[int | float, ...]] = []
-    starts, blocks = [0], []
+    starts, first, blocks = [0], [], []
     for root in trees.roots:
         for target in sorted({target for leaf in _leaves(trees, root) for target in trees.values[leaf]}):
-            mine, most = _tree(trees, root, target, features)
+            mine, most = _tree(trees, root, target)
+            if len(mine) >= MOST_EDGES:
+                raise NotExplainable(f"a tree has {len(mine)} edges, more than {MOST_EDGES}")
             edges += mine
             starts.append(len(edges))
+            first.append(target * features)
             blocks.append(-(-most // (2 * LANES)))
     return Edges(
         edges=np.array(edges, EDGE),
         starts=np.array(starts, np.int64),
+        first=np.array(first, np.int32),
         blocks=np.array(blocks, np.int32),
         features=features,
         outputs=trees.targets * features,
@@ -150,16 +158,16 @@ def _leaves(trees: _Trees, root: int) -> Iterator[int]:
             pending += (trees.true[row], trees.false[row])
 
 
-# What the path to a node says of a feature: its last edge, lower, upper, whether a missing value passes, cover ratio.
+# What the path to a node says of a feature: its last edge counted from 1, lower, upper, whether a missing value passes, cover ratio.
 _Tested = tuple[int, float, float, bool, float]
-_UNTESTED: _Tested = (-1, -np.inf, np.inf, True, 1.0)
+_UNTESTED: _Tested = (0, -np.inf, np.inf, True, 1.0)
 
 
-def _tree(trees: _Trees, root: int, target: int, features: int) -> tuple[list[tuple[int | float, ...]], int]:
+def _tree(trees: _Trees, root: int, target: int) -> tuple[list[tuple[int | float, ...]], int]:
     """One tree's edges for one target, parents first, and the most features on any of its paths."""
     edges: list[tuple[int | float, ...]] = []
     most = 0
-    pending: list[tuple[int, int, dict[int, _Tested]]] = [(root, -1, {})]
+    pending: list[tuple[int, int, dict[int, _Tested]]] = [(root, 0, {})]
     while pending:
         split, parent, path = pending.pop()
         if trees.leaf[split]:
@@ -168,16 +176,15 @@ def _tree(trees: _Trees, root: int, target: int, features: int) -> tuple[list[tu
         earlier, lower, upper, missing, ratio = path.get(feature, _UNTESTED)
         for holds, child in ((True, trees.true[split]), (False, trees.false[split])):
             tested: _Tested = (
-                len(edges),
+                len(edges) + 1,
                 lower if holds else max(lower, threshold),
                 min(upper, threshold) if holds else upper,
                 missing and trees.missing_is_true[split] == holds,
                 ratio * trees.cover[child] / trees.cover[split],
             )
             value = trees.values[child].get(target, 0.0)
-            edges.append(
-                (parent, earlier, feature, target * features + feature, int(tested[3]), *tested[1:3], tested[4], value)
-            )
+            _, *bounds, passes, cover = tested
+            edges.append((parent, earlier, feature, int(passes), *bounds, cover, value))
             longer = {**path, feature: tested}
             most = max(most, len(longer))
             pending.append((child, tested[0], longer))

@@ -81,11 +81,12 @@ def _prepared(edges: Edges) -> _Prepared:
         outputs=edges.outputs,
         longest=longest,
         starts=edges.starts.ctypes.data,
+        first=edges.first.ctypes.data,
         blocks=edges.blocks.ctypes.data,
         edges=edges.edges.ctypes.data,
         nodes=nodes.ctypes.data,
     )
-    return _Prepared(trees, (edges.starts, edges.blocks, edges.edges, nodes))
+    return _Prepared(trees, (edges.starts, edges.first, edges.blocks, edges.edges, nodes))
 
 
 def quadrature(most_blocks: int) -> NDArray[np.float32]:

@@ -19,17 +19,16 @@
 
 #define LANES 8
 
-/* One edge of a tree, in an order in which a parent stands before its children. */
+/* One edge of a tree, in an order in which a parent stands before its children. Small: a row reads all of them. */
 typedef struct {
-    int32_t parent;   /* the edge above, -1 below the root */
-    int32_t earlier;  /* the nearest edge above that tests the same feature, -1 if none does */
-    int32_t feature;  /* column of the row */
-    int32_t output;   /* column of the contributions */
-    int32_t missing;  /* whether a missing value meets all tests of the feature on the path to here */
-    float lower;      /* the tests of the feature on the path to here, merged: lower < x <= upper */
+    int16_t parent;    /* the edge above, counted from 1; 0 is the root */
+    int16_t earlier;   /* the nearest edge above that tests the same feature, counted so; 0 if none does */
+    uint16_t feature;  /* column of the row */
+    uint16_t missing;  /* whether a missing value meets all tests of the feature on the path to here */
+    float lower;       /* the tests of the feature on the path to here, merged: lower < x <= upper */
     float upper;
-    float ratio;      /* b: product of the cover ratios of these tests */
-    float value;      /* of the leaf the edge leads to, 0 if it leads to a split */
+    float ratio;       /* b: product of the cover ratios of these tests */
+    float value;       /* of the leaf the edge leads to, 0 if it leads to a split */
 } bedside_edge;
 
 /* Trees behind each other; `blocks` of eight quadrature nodes each make a tree's integral exact. */
@@ -39,6 +38,7 @@ typedef struct {
     int64_t outputs;
     int64_t longest;        /* edges of the largest tree */
     const int64_t *starts;  /* [trees + 1] into edges */
+    const int32_t *first;   /* [trees] the output of the tree's target and feature 0 */
     const int32_t *blocks;  /* [trees] */
     const bedside_edge *edges;
     const float *nodes;     /* the rule of n blocks starts at block n (n - 1) / 2; each block is t, 1 - t, weight */
@@ -66,7 +66,7 @@ typedef float full __attribute__((vector_size(32)));
 /* rows float[n, features] with NaN for missing, contributions float[n, outputs]. 0, or -1 if memory ran out.
  * `narrow` takes vectors of four lanes where the machine has eight: the same bits, for those who want to see it. */
 int32_t bedside_explain(const bedside_trees *model, int64_t n, const float *rows, float *contributions, int32_t narrow) {
-    size_t arrays = 5 * (size_t)model->longest + (size_t)model->outputs;
+    size_t arrays = 5 * ((size_t)model->longest + 1) + (size_t)model->outputs;
     size_t bytes = arrays * LANES * sizeof(float) + (size_t)model->outputs * sizeof(double);
     void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (memory == NULL) return -1;

@@ -24,6 +24,7 @@ class Trees(ctypes.Structure):
         ("outputs", ctypes.c_int64),
         ("longest", ctypes.c_int64),
         ("starts", ctypes.c_void_p),
+        ("first", ctypes.c_void_p),
         ("blocks", ctypes.c_void_p),
         ("edges", ctypes.c_void_p),
         ("nodes", ctypes.c_void_p),
