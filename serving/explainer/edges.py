@@ -158,7 +158,7 @@ def _leaves(trees: _Trees, root: int) -> Iterator[int]:
             pending += (trees.true[row], trees.false[row])
 
 
-# What the path to a node says of a feature: its last edge counted from 1, lower, upper, whether a missing value passes, cover ratio.
+# What the path to a node says of a feature: its last edge counted from 1, lower, upper, whether missing passes, ratio.
 _Tested = tuple[int, float, float, bool, float]
 _UNTESTED: _Tested = (0, -np.inf, np.inf, True, 1.0)
 
