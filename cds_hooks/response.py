@@ -27,15 +27,20 @@ LinkType = Literal["absolute", "smart"]
 _REFERENCE = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")  # FHIR R4, References: Type/id
 
 
+# What is certainly no mapping: asking an abstract class costs more than all else here.
+_PLAIN = frozenset({str, bool, tuple, type(None)})
+
+
 class _Element(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """What every element has: no empty string or object in any of its fields."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if value == "" or (isinstance(value, Mapping) and not value):
+            is_free = type(value) not in _PLAIN and isinstance(value, Mapping)
+            if value == "" or (is_free and not value):
                 raise InvalidAnswer(f"{self._where(name)}: expected a value or None, got an empty one.")
-            if isinstance(value, Mapping):
+            if is_free:
                 _require_strict_json(value, self._where(name))
                 if name == "extension":
                     require_unique_names(value, self._where(name))
@@ -186,7 +191,7 @@ def decode_response(body: bytes) -> CdsResponse:
 
 def _check_summary(summary: str) -> None:
     # A character beyond U+FFFF takes two UTF-16 units, so there are never fewer units than code points.
-    units = len(summary) + sum(character > "\uffff" for character in summary)
+    units = len(summary.encode("utf-16-le", "surrogatepass")) // 2
     if units >= SUMMARY_LIMIT:
         raise InvalidAnswer(f"Card.summary: expected fewer than {SUMMARY_LIMIT} UTF-16 units, got {units}.")
     if summary.splitlines() != [summary] or not summary.strip():

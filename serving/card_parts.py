@@ -8,7 +8,7 @@ from functools import lru_cache
 from cds_hooks.response import Coding, Indicator, Link, OverrideReason, Source
 from models.bundle import Band
 from models.words import Language, ModelWords
-from serving.assess import ServedModel
+from serving.assess import AsOf, ServedModel
 from serving.card_times import TimeWords, time_words
 from serving.contributor_line import ContributorWords, contributor_words
 from serving.words import CardWords, Sentence, load_card_words
@@ -25,6 +25,7 @@ REASONS = (
     ("recipient-does-not-trust", HL7_REASONS),
     ("input-incorrect", LOCAL_REASONS),
 )
+AS_OF_KEYS: Mapping[AsOf, str] = {"clock": "as_of_clock", "latest-observation": "as_of_latest"}
 TOPIC_SYSTEM = "urn:bedside:models"
 
 
@@ -56,10 +57,14 @@ class CardParts:
         bands: by id.
         raised: the heading of what raised the estimate.
         lowered: the heading of what lowered it.
+        no_cause: the sentence below both.
         as_of: the sentence of the time for which the risk is told, by `Assessment.as_of`.
         names: of the concepts.
         times: the language's words for times.
         contributors: the words for the model's contributors.
+        source: of the guidance: the model and its version.
+        links: to the facts about the model.
+        override_reasons: to choose from.
     """
 
     words: CardWords
@@ -70,7 +75,8 @@ class CardParts:
     bands: Mapping[str, BandParts]
     raised: str
     lowered: str
-    as_of: Mapping[str, Sentence]
+    no_cause: str
+    as_of: Mapping[AsOf, Sentence]
     names: Mapping[str, str]
     times: TimeWords
     contributors: ContributorWords
@@ -108,19 +114,14 @@ def card_parts(served: ServedModel, language: Language, public_url: str, show_cr
         },
         raised=f"**{words.say('raised')}**",
         lowered=f"**{words.say('lowered')}**",
-        as_of={
-            "clock": words.sentence("as_of_clock", "time"),
-            "latest-observation": words.sentence("as_of_latest", "time"),
-        },
+        no_cause=words.say("no_cause"),
+        as_of={as_of: words.sentence(key, "time") for as_of, key in AS_OF_KEYS.items()},
         names={concept.id: concept.words[language].name for concept in served.interpreter.vocabulary},
         times=times,
         contributors=contributor_words(served.interpreter.vocabulary, words, model),
         source=_source(served, words, model, facts),
         links=(Link(label=words.say("facts", title=model.title), url=facts, type="absolute"),),
-        override_reasons=tuple(
-            OverrideReason(code=code, system=system, display=words.word("override_reasons", code))
-            for code, system in REASONS
-        ),
+        override_reasons=_override_reasons(words),
     )
 
 
@@ -129,6 +130,13 @@ def _source(served: ServedModel, words: CardWords, model: ModelWords, facts: str
         label=f"Bedside · {model.title} {served.bundle.manifest.version} · {words.say('disclaimer')}",
         url=facts,
         topic=Coding(code=served.entry.spec.id, system=TOPIC_SYSTEM, display=model.title),
+    )
+
+
+def _override_reasons(words: CardWords) -> tuple[OverrideReason, ...]:
+    return tuple(
+        OverrideReason(code=code, system=system, display=words.word("override_reasons", code))
+        for code, system in REASONS
     )
 
 

@@ -18,6 +18,7 @@ AGES = (
     ("months_ago", 730.5, 24 * 730.5),
     ("years_ago", 8_766.0, math.inf),
 )
+HALF_A_MINUTE = 30_000_000  # microseconds; what would round to "0 min ago"
 TWO_DIGITS = tuple(f"{number:02}" for number in range(60))  # twenty times as fast as strftime
 
 
@@ -91,18 +92,16 @@ class CardTimes:
 
     def ago(self, time: int) -> str:
         """How long before the index time something was: "12 min ago", "3 days ago"."""
-        hours = (self._at - time) / MICROSECONDS_PER_HOUR
-        age = self._age(hours)
-        return age.ago(round(hours / age.length_hours))
+        age, count = self._age(time)
+        return age.ago(count)
 
     def when(self, time: int) -> str:
         """How long ago and at what time; the time alone where it was within the last minute."""
         clock = self.clock(time)
-        if round(60 * (self._at - time) / MICROSECONDS_PER_HOUR) == 0:
+        if abs(self._at - time) <= HALF_A_MINUTE:
             return self._words.at(clock)
-        hours = (self._at - time) / MICROSECONDS_PER_HOUR
-        age = self._age(hours)
-        return age.ago_at(round(hours / age.length_hours), clock)
+        age, count = self._age(time)
+        return age.ago_at(count, clock)
 
     def clock(self, time: int) -> str:
         """The time of day of the index time's day, with the day of another day, the day alone of another year."""
@@ -124,11 +123,13 @@ class CardTimes:
         born, today = to_datetime(birth), self._today
         return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
-    def _age(self, hours: float) -> AgeWords:
-        for age in self._words.ages:
+    def _age(self, time: int) -> tuple[AgeWords, int]:
+        """The unit that serves, and how many of it."""
+        hours = (self._at - time) / MICROSECONDS_PER_HOUR
+        for age in self._words.ages:  # the last serves any
             if hours < age.below_hours:
                 break
-        return age
+        return age, round(hours / age.length_hours)
 
     def _local(self, time: int) -> datetime:
         # The same as to_datetime(time).astimezone(zone), in half the time. By position: days, seconds, microseconds.

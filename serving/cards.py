@@ -25,6 +25,8 @@ LONGEST_REFUSALS = 4
 # Usual in any record and no loss to the estimate: a code that the model does not read, a resource sent twice.
 NOT_WORTH_SAYING = frozenset({Reason.CODE_NOT_MAPPED, Reason.RESOURCE_NOT_READ, Reason.DUPLICATE, Reason.REPLACED})
 
+_ERROR = attrgetter("error")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardSettings:
@@ -111,7 +113,7 @@ class _Writer:
                 yield "\n".join([writer.line(one, largest) for one in told])
         if any(map(_ERROR, contributors)):
             yield self.words.say("estimated")
-        yield self.words.say("no_cause" if raising or lowering else "nothing_moved")
+        yield self.parts.no_cause if raising or lowering else self.words.say("nothing_moved")
 
     def _sex(self) -> Literal["female", "male"] | None:
         if self.assessment.sex is None:
@@ -123,7 +125,7 @@ class _Writer:
         if self.assessment.stale:
             old = [f"{self.parts.names[one.concept]} ({self.times.ago(one.time)})" for one in self.assessment.stale]
             yield self.words.say("stale", names=self.words.names(old))
-        if not len(self.assessment.refusals):
+        if not self.assessment.refusals:
             return
         counts: Counter[tuple[str | None, Reason]] = Counter()
         for refusal, count in self.assessment.refusals:
@@ -168,9 +170,6 @@ class _Writer:
 
     def _names(self, concepts: tuple[str, ...]) -> list[str]:
         return [self.parts.names[concept] for concept in concepts]
-
-
-_ERROR = attrgetter("error")
 
 
 def _most_moving(contributors: Iterable[Contributor]) -> tuple[list[Contributor], list[Contributor]]:

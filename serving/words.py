@@ -30,9 +30,11 @@ class CardWords:
     language: Language
     table: Mapping[str, Any]
     decimal_mark: str = field(init=False, repr=False, compare=False)
+    times_average: Sentence = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "decimal_mark", self.table["decimal_mark"])
+        object.__setattr__(self, "times_average", self.sentence("times_average", "ratio", "comparison"))
 
     def say(self, key: str, **parts: object) -> str:
         """A sentence with its parts filled in."""
@@ -61,17 +63,15 @@ class CardWords:
 
     def number(self, value: float, decimals: int) -> str:
         """A number with that many decimals and the language's decimal mark; a true minus sign."""
-        return self._marked(_fixed(value, decimals))
+        return _fixed(value, decimals).replace("-", MINUS).replace(".", self.decimal_mark)
 
     def signed(self, value: float, decimals: int) -> str | None:
         """A change with its sign; None where it vanishes in rounding."""
         text = _fixed(value, decimals)
         if float(text) == 0:
             return None
-        return self._marked(text) if value < 0 else f"+{self._marked(text)}"
-
-    def _marked(self, text: str) -> str:
-        return text.replace("-", MINUS).replace(".", self.decimal_mark)
+        sign = "+" if value > 0 else ""
+        return sign + text.replace("-", MINUS).replace(".", self.decimal_mark)
 
     def percent(self, probability: float) -> str:
         """A probability in percent, never with more digits than two."""
@@ -102,10 +102,10 @@ class CardWords:
         if 0.8 <= ratio < 1.25:  # noqa: PLR2004
             return self.say("about_average", comparison=comparison)
         if ratio < 0.1:  # noqa: PLR2004
-            return self.say("times_average", ratio=f"< {self.number(0.1, 1)}", comparison=comparison)
+            return self.times_average(f"< {self.number(0.1, 1)}", comparison)
         decimals = 0 if ratio >= 1.95 else 1  # noqa: PLR2004
         two_digits = float(f"{ratio:.2g}")
-        return self.say("times_average", ratio=self.number(two_digits, decimals), comparison=comparison)
+        return self.times_average(self.number(two_digits, decimals), comparison)
 
     def names(self, names: Sequence[str], *, most: int = LONGEST_LIST, separator: str = ", ") -> str:
         """A list of names, cut after a few."""

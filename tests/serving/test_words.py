@@ -1,20 +1,14 @@
-"""The words of all cards: numbers, percentages, frequencies and times as each language writes them."""
+"""The words of all cards: numbers, percentages and frequencies as each language writes them."""
 
 import re
-from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from features.refusals import Reason
-from features.times import microseconds
 from models.words import LANGUAGES, Language
-from serving.cards import NOT_WORTH_SAYING, REASONS
+from serving.card_parts import REASONS
+from serving.cards import NOT_WORTH_SAYING
 from serving.words import CardWords, load_card_words
-from tests.fhir_builders import NOW
-
-AT = microseconds(NOW)
-BERLIN = ZoneInfo("Europe/Berlin")
 
 EVERY_LANGUAGE = pytest.mark.parametrize("language", LANGUAGES)
 
@@ -100,35 +94,6 @@ def test_a_large_ratio_keeps_two_digits() -> None:
     assert words().compared(0.9, 0.00123, "X") == "730× X"
 
 
-@pytest.mark.parametrize(
-    ("before", "english", "german"),
-    [
-        (timedelta(0), "at 10:30", "um 10:30"),
-        (timedelta(seconds=29), "at 10:29", "um 10:29"),
-        (timedelta(minutes=1), "1 min ago (10:29)", "vor 1 min (10:29)"),
-        (timedelta(minutes=119), "119 min ago (08:31)", "vor 119 min (08:31)"),
-        (timedelta(hours=2), "2 h ago (08:30)", "vor 2 h (08:30)"),
-        (timedelta(hours=11), "11 h ago (13 Mar 23:30)", "vor 11 h (13. März 23:30)"),
-        (timedelta(hours=47), "47 h ago (12 Mar 11:30)", "vor 47 h (12. März 11:30)"),
-        (timedelta(days=2), "2 days ago (12 Mar 10:30)", "vor 2 Tagen (12. März 10:30)"),
-        (timedelta(days=59), "59 days ago (14 Jan 10:30)", "vor 59 Tagen (14. Jan. 10:30)"),
-        (timedelta(days=61), "2 months ago (12 Jan 10:30)", "vor 2 Monaten (12. Jan. 10:30)"),
-        (timedelta(days=365), "12 months ago (14 Mar 2025)", "vor 12 Monaten (14. März 2025)"),
-        (timedelta(days=365 * 12 + 3), "12 years ago (14 Mar 2014)", "vor 12 Jahren (14. März 2014)"),
-    ],
-)
-def test_a_time_is_told_as_short_as_it_stays_clear(before: timedelta, english: str, german: str) -> None:
-    time = microseconds(NOW - before)
-    assert (words().when(time, AT, BERLIN), words("de").when(time, AT, BERLIN)) == (english, german)
-
-
-def test_the_day_is_the_one_of_the_site_and_not_of_utc() -> None:
-    """23:30 UTC belongs to the next day in Berlin, in which 00:30 UTC lies too."""
-    late = microseconds(NOW.replace(hour=23))
-    assert words().clock(late, late + 3_600_000_000, BERLIN) == "00:30"
-    assert words().clock(late, late + 3_600_000_000, ZoneInfo("UTC")) == "14 Mar 23:30"
-
-
 def test_a_list_is_cut_after_a_few_and_says_how_many_more() -> None:
     names = [str(number) for number in range(8)]
     assert words().names(names) == "0, 1, 2, 3, 4, 5 and 2 more"
@@ -139,6 +104,20 @@ def test_a_list_is_cut_after_a_few_and_says_how_many_more() -> None:
 
 def test_a_word_that_the_table_lacks_is_said_as_it_is() -> None:
     assert words().word("bands", "purple") == "purple"
+
+
+def test_a_sentence_takes_its_parts_in_the_order_in_which_they_were_named() -> None:
+    change = words("de").sentence("change", "time", "change")
+    assert change("10:30", "+2") == words("de").say("change", time="10:30", change="+2") == "+2 seit 10:30"
+
+
+def test_a_part_that_was_filled_in_once_is_said_as_it_is_braces_and_all() -> None:
+    assert words().sentence("change", "change", time="{0} {x}")("+2") == "+2 since {0} {x}"
+
+
+def test_a_sentence_that_lacks_a_part_is_refused_before_it_is_said() -> None:
+    with pytest.raises(KeyError, match="time"):
+        words().sentence("change", "change")
 
 
 @EVERY_LANGUAGE
