@@ -86,15 +86,15 @@ class PrefetchReport(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(key for key, value in self.values.items() if value.status in statuses)
 
 
-class _Search(msgspec.Struct, frozen=True):
+class _Search(msgspec.Struct, frozen=True, gc=False):
     mode: str | None = None
 
 
-class _Entry(msgspec.Struct, frozen=True):
+class _Entry(msgspec.Struct, frozen=True, gc=False):
     search: _Search | None = None
 
 
-class _BundleLink(msgspec.Struct, frozen=True):
+class _BundleLink(msgspec.Struct, frozen=True, gc=False):
     relation: str | None = None
     url: str | None = None
 

@@ -60,7 +60,7 @@ def test_no_text_of_an_answer_becomes_markup() -> None:
         override_reasons=(OverrideReason(code=HOSTILE, system=HOSTILE, display=HOSTILE),),
     )
     response = CdsResponse(cards=(card,), system_actions=(_action(HOSTILE),))
-    html = render_answer(encode_response(response), ENGLISH)
+    html = render_answer(encode_response(response, system_actions_agreed=True), ENGLISH)
     assert "<script" not in html
     assert "<img" not in html
     assert "style=" not in html
