@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,9 @@ class Events:
             `times.LATEST` where it is open (a stay that goes on), never before its time. What it states holds at an
             instant t if time ≤ t < until.
         has_late: whether any value became known after its time.
+
+    Columns that say the same may be one array: `known` and `until` are `time` itself where nothing was known late and
+    all events are points, so that neither is sorted, checked or laid out again.
     """
 
     patients: tuple[str, ...]
@@ -63,11 +66,12 @@ class Events:
         # Counted, which takes a fraction of the time that `any` does where there are few.
         if np.count_nonzero(np.isfinite(self.value)) < len(self.value):
             raise ValueError("Events: expected finite values; a missing value is an event that is not there.")
-        if np.count_nonzero(self.known < self.time):
+        if self.known is not self.time and np.count_nonzero(self.known < self.time):
             raise ValueError("Events: a value cannot be known before its time.")
-        if np.count_nonzero(self.until < self.time):
+        if self.until is not self.time and np.count_nonzero(self.until < self.time):
             raise ValueError("Events: what an event states cannot end before its time.")
-        object.__setattr__(self, "has_late", bool(np.count_nonzero(self.known > self.time)))
+        has_late = self.known is not self.time and bool(np.count_nonzero(self.known > self.time))
+        object.__setattr__(self, "has_late", has_late)
 
     @classmethod
     def sort(
@@ -86,15 +90,16 @@ class Events:
         until = time if until is None else until
         value = value + 0.0  # −0 becomes 0: they tie, and would stand in the order of their arrival
         order = _order((concept, patient, time, known, value, until), (len(concepts), len(patients)))
+        in_order = time[order]
         return cls(
             patients=tuple(patients),
             concepts=tuple(concepts),
             patient=patient[order],
             concept=concept[order],
-            time=time[order],
-            known=known[order],
+            time=in_order,
+            known=in_order if known is time else known[order],
             value=value[order],
-            until=until[order],
+            until=in_order if until is time else until[order],
         )
 
     @classmethod
@@ -162,9 +167,10 @@ def _order(columns: Columns, sizes: tuple[int, int]) -> NDArray[np.intp]:
         sizes: how many concepts and how many patients there are.
     """
     concept, patient, time = columns[:3]
-    if len(time) < FEW:
-        return np.lexsort(columns[::-1])
     concepts, patients = sizes
+    deciding = _deciding(columns, patients)
+    if len(time) < FEW:
+        return np.lexsort(deciding[::-1])
     # One key of the first three columns, its time as fine as 62 bits hold; only what ties is sorted by all columns.
     first, last = int(time.min()), int(time.max())
     span = KEY_LIMIT // (max(concepts, 1) * max(patients, 1))
@@ -178,5 +184,19 @@ def _order(columns: Columns, sizes: tuple[int, int]) -> NDArray[np.intp]:
     (tied,) = (ties[1:] | ties[:-1]).nonzero()
     if len(tied):
         events = order[tied]
-        order[tied] = events[np.lexsort([column[events] for column in columns[::-1]])]
+        order[tied] = events[np.lexsort([column[events] for column in deciding[::-1]])]
     return order
+
+
+def _deciding(columns: Columns, patients: int) -> list[NDArray[Any]]:
+    """The columns without those that cannot order what the ones before them leave tied."""
+    concept, patient, time, known, value, until = columns
+    # Fewer keys are the larger part of what sorting a call's events takes.
+    return [
+        concept,
+        *((patient,) if patients > 1 else ()),
+        time,
+        *((known,) if known is not time else ()),
+        value,
+        *((until,) if until is not time else ()),
+    ]

@@ -150,20 +150,21 @@ def _latest(events: Events, known: NDArray[np.bool_]) -> Iterator[tuple[str, Rea
     concept, time, value = events.concept, events.time, events.value
     if np.count_nonzero(known) < len(known):
         concept, time, value = concept[known], time[known], value[known]
-    counts = np.bincount(concept, minlength=len(events.concepts))
-    (present,) = counts.nonzero()
-    last = counts.cumsum()[present] - 1
-    first = last - counts[present] + 1
-    before = last - 1
-    for tied in np.flatnonzero((before >= first) & (time[before] == time[last])).tolist():
-        lo, hi = first[tied], last[tied]  # of the same time there may be several
-        before[tied] = lo + np.searchsorted(time[lo:hi], time[hi]) - 1
-    columns = (present, value[last], time[last], before >= first, value[before], time[before])
-    for number, now, at, is_second, earlier, since in zip(*(column.tolist() for column in columns), strict=True):
-        if is_second:
-            yield events.concepts[number], Reading(value=now, time=at, previous=earlier, previous_time=since)
+    counts = np.bincount(concept, minlength=len(events.concepts)).tolist()
+    # Lists from here on: of some thirty concepts an array operation is dearer than a look at each.
+    times, values, end = time.tolist(), value.tolist(), 0
+    for name, count in zip(events.concepts, counts, strict=True):
+        if not count:
+            continue
+        first, end = end, end + count
+        last = before = end - 1
+        while before >= first and times[before] == times[last]:  # of the same time there may be several
+            before -= 1
+        if before >= first:
+            earlier, since = values[before], times[before]
+            yield name, Reading(value=values[last], time=times[last], previous=earlier, previous_time=since)
         else:
-            yield events.concepts[number], Reading(value=now, time=at)
+            yield name, Reading(value=values[last], time=times[last])
 
 
 def _shown(family: tuple[str, ...], seen: Readings) -> str:

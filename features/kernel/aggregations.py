@@ -1,5 +1,6 @@
 """Aggregations: what becomes of the events in a window, for all windows and index times at once."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -48,6 +49,8 @@ class Ranges(NamedTuple):
 
     def at_times(self, which: slice) -> "Ranges":
         """The ranges of some of the index times."""
+        if which.stop - which.start == len(self.at):
+            return self
         return self._replace(bounds=self.bounds[:, which], at=self.at[which])
 
 
@@ -56,13 +59,23 @@ class Rule(NamedTuple):
 
     Attributes:
         fill: the numbers [R, N].
-        needs: how many events; with fewer it is missing.
+        needs: how many events; with fewer it is missing. Where it needs none, it is 0 of an empty range.
         expands: whether it lays out all events of all windows one behind the other, which takes memory for each.
     """
 
     fill: Callable[[Ranges], Numbers]
     needs: int
     expands: bool = False
+
+    @property
+    def fewest(self) -> int:
+        """How many events what was filled stands for; with fewer it is `without`."""
+        return max(self.needs, 1)
+
+    @property
+    def without(self) -> float:
+        """The number where there are too few events."""
+        return math.nan if self.needs else 0.0
 
 
 def expand(lo: Ints, hi: Ints) -> tuple[Ints, Ints]:
@@ -87,11 +100,11 @@ def reduce(operation: np.ufunc, ranges: Ranges, column: Column) -> Column:
 
 
 def _last(ranges: Ranges) -> Floats:
-    return ranges.value[ranges.hi - 1]
+    return ranges.value.take(ranges.hi - 1)
 
 
 def _first(ranges: Ranges) -> Floats:
-    return ranges.value[ranges.lo]
+    return ranges.value.take(ranges.lo)
 
 
 def _min(ranges: Ranges) -> Floats:
@@ -119,7 +132,10 @@ def _hours_covered(ranges: Ranges) -> Ints:
     hour = ranges.time // MICROSECONDS_PER_HOUR
     changes = np.zeros(len(hour), np.int64)
     (hour[1:] != hour[:-1]).cumsum(out=changes[1:])
-    hours: Ints = (changes[ranges.hi - 1] - changes[ranges.lo] + 1) * (ranges.size > 0)
+    lo, hi = ranges.lo, ranges.hi
+    hours: Ints = changes.take(hi - 1)
+    hours -= changes.take(lo)
+    hours += 1
     return hours
 
 
@@ -147,7 +163,7 @@ def _slope(ranges: Ranges) -> Floats:
 
 
 def _hours_since(ranges: Ranges) -> Floats:
-    return (ranges.at - ranges.time[ranges.hi - 1]) / MICROSECONDS_PER_HOUR
+    return (ranges.at - ranges.time.take(ranges.hi - 1)) / MICROSECONDS_PER_HOUR
 
 
 def _years_since(ranges: Ranges) -> Floats:
@@ -171,7 +187,7 @@ def _distinct(ranges: Ranges) -> Ints:
 
 def _active(ranges: Ranges) -> NDArray[np.bool_]:
     """By how much an end lies after the index time is not looked at: it was not known then."""
-    return (ranges.size > 0) & (reduce(np.maximum, ranges, ranges.until) > ranges.at)
+    return reduce(np.maximum, ranges, ranges.until) > ranges.at
 
 
 AGGREGATIONS: dict[Aggregation, Rule] = {

@@ -8,6 +8,7 @@ Memory beside the events: see `Kernel.peak_bytes`. What does not fit into memory
 parts of whole patients, with `Kernel.stream`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,14 +51,16 @@ class Pairs(NamedTuple):
 class Kernel:
     """A feature set, compiled: which windows to search, which function fills which row, and what becomes of the rows.
 
-    Rows are the aggregates that the features are made of, each once, sorted by aggregation.
+    Rows are the aggregates that the features are made of, each once, sorted by aggregation and window. Windows that
+    are used alike are neighbours, so that most aggregations find theirs side by side.
     """
 
     features: FeatureSet
     concepts: tuple[str, ...]
     windows: Windows
     row_windows: Positions  # [R], into windows
-    row_needs: Ints  # [R, 1], how many events make the number
+    row_fewest: Ints  # [R, 1], how many events make the number,
+    row_without: Floats  # [R, 1], and the number where there are fewer
     expanded: Ints  # [W], how many rows lay out all events of a window
     steps: tuple[Step, ...]
     column_rows: Positions  # [F], the row that is the column; 0 where the column is made of two
@@ -67,16 +70,18 @@ class Kernel:
     def __init__(self, features: FeatureSet) -> None:
         order = list(AGGREGATIONS)
         parts = dict.fromkeys(part for feature in features for part in operands(feature))
-        rows = {part: i for i, part in enumerate(sorted(parts, key=lambda part: order.index(part.aggregation)))}
-        numbers: dict[Window, int] = {}
-        row_windows = np.array([numbers.setdefault(Window.of(part), len(numbers)) for part in rows], np.intp)
+        numbers = _windows(parts)
+        ordered = sorted(parts, key=lambda part: (order.index(part.aggregation), numbers[Window.of(part)]))
+        rows = {part: i for i, part in enumerate(ordered)}
+        row_windows = np.array([numbers[Window.of(part)] for part in rows], np.intp)
         expands = np.array([AGGREGATIONS[part.aggregation].expands for part in rows])
         compiled = {
             "features": features,
             "concepts": features.concepts,
             "windows": Windows.of(list(numbers), features.concepts),
             "row_windows": row_windows,
-            "row_needs": np.array([[AGGREGATIONS[part.aggregation].needs] for part in rows], np.int64),
+            "row_fewest": np.array([[AGGREGATIONS[part.aggregation].fewest] for part in rows], np.int64),
+            "row_without": np.array([[AGGREGATIONS[part.aggregation].without] for part in rows], np.float64),
             "expanded": np.bincount(row_windows[expands], minlength=len(numbers)),
             "steps": tuple(_steps(rows, row_windows)),
             "column_rows": np.array([rows[part] if isinstance(part, Aggregate) else 0 for part in features], np.intp),
@@ -113,9 +118,8 @@ class Kernel:
         result = np.empty((len(times), len(self.features)), np.float32)
         if not len(times):
             return result
-        if len(times) == 1:
-            order = np.zeros(1, np.intp)
-        else:
+        order = None
+        if len(times) > 1:
             order = np.lexsort((times, patients))
             patients, times = patients[order], times[order]
         job = _Job(events, Shares.of(events, self.concepts), patients, times, order, result)
@@ -182,7 +186,7 @@ class Kernel:
             for portion in self._portions(ranges, late=block.has_late):
                 own = ranges.at_times(portion)
                 own = known_only(own, block.known) if block.has_late else own
-                job.result[job.order[rows][portion]] = self._matrix(own).T
+                job.result[job.places(rows.start + portion.start, rows.start + portion.stop)] = self._matrix(own).T
             return
         if len(times) == 1:
             raise ValueError(
@@ -205,20 +209,23 @@ class Kernel:
 
     def _matrix(self, windows: Ranges) -> Floats:
         """The features [F, N]."""
-        work = np.empty((len(self.row_windows), len(windows.at)), np.float64)
+        work: Floats = np.empty((len(self.row_windows), len(windows.at)), np.float64)
         previous, ranges = None, windows
         for fill, rows, of_rows in self.steps:
             if of_rows is not previous:  # aggregations of the same windows share them
-                previous, ranges = of_rows, Ranges(windows.bounds[of_rows], *windows[1:])
+                bounds = windows.bounds
+                own = bounds[of_rows] if isinstance(of_rows, slice) else bounds.take(of_rows, axis=0)
+                previous, ranges = of_rows, Ranges(own, *windows[1:])
             work[rows] = fill(ranges)
-        np.copyto(work, np.nan, where=windows.size[self.row_windows] < self.row_needs)
-        matrix: Floats = work[self.column_rows]
+        np.copyto(work, self.row_without, where=windows.size.take(self.row_windows, axis=0) < self.row_fewest)
+        matrix = work.take(self.column_rows, axis=0)
         if len(self.ratios.columns):
-            denominator = work[self.ratios.second]
+            denominator = work.take(self.ratios.second, axis=0)
             denominator[denominator == 0] = np.nan
-            matrix[self.ratios.columns] = work[self.ratios.first] / denominator
+            matrix[self.ratios.columns] = work.take(self.ratios.first, axis=0) / denominator
         if len(self.differences.columns):
-            matrix[self.differences.columns] = work[self.differences.first] - work[self.differences.second]
+            first, second = self.differences.first, self.differences.second
+            matrix[self.differences.columns] = work.take(first, axis=0) - work.take(second, axis=0)
         return matrix
 
 
@@ -245,15 +252,31 @@ class _Job(NamedTuple):
     shares: Shares
     patients: Ints
     times: Ints
-    order: Positions
+    order: Positions | None  # None: they came sorted
     result: NDArray[np.float32]
+
+    def places(self, start: int, stop: int) -> Positions | slice:
+        """The rows of the result for some neighbouring index times."""
+        return slice(start, stop) if self.order is None else self.order[start:stop]
 
 
 def _check_index(patients: Ints, times: Ints, known_patients: int) -> None:
     if patients.shape != times.shape or patients.ndim != 1:
         raise ValueError(f"Expected two arrays [N], got index_patients {patients.shape} and index_times {times.shape}.")
-    if np.count_nonzero((patients < 0) | (patients >= known_patients)):
+    # A negative one is large without its sign.
+    if np.count_nonzero(np.asarray(patients, np.int64).view(np.uint64) >= known_patients):
         raise ValueError(f"Expected index_patients in 0..{known_patients - 1}; one is outside.")
+
+
+def _windows(parts: Iterable[Aggregate]) -> dict[Window, int]:
+    """The windows, numbered so that those of which the same aggregations are asked are neighbours."""
+    asked: dict[Window, set[str]] = {}
+    for part in parts:
+        asked.setdefault(Window.of(part), set()).add(part.aggregation)
+    often = Counter(aggregation for found in asked.values() for aggregation in found)
+    common = sorted(often, key=lambda aggregation: (-often[aggregation], aggregation))
+    ordered = sorted(asked, key=lambda window: [aggregation in asked[window] for aggregation in common])
+    return {window: number for number, window in enumerate(ordered)}
 
 
 def _steps(rows: dict[Aggregate, int], row_windows: Positions) -> Iterator[Step]:

@@ -5,6 +5,7 @@ and its time, ascending. A window of an index time is then the range between two
 """
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -41,8 +42,9 @@ class Windows(NamedTuple):
     """What is searched for at each index time: windows [W] of concepts [C], some of which begin with a stay [S]."""
 
     concept: Positions  # [W], into the kernel's concepts
-    lookback: Ints  # [W, 1], microseconds; 0: no start, or that of a stay
-    skip: Ints  # [W, 1], microseconds; [1, 1] where no window skips
+    back: Ints  # [W, 1, 2], ticks from the index time back to the start and to the end
+    tick: int  # in microseconds: a second, or one where a lookback or skip is no whole number of seconds
+    unlimited: Positions  # windows without a start, or with that of a stay
     reach: int  # how long before the index time the earliest start or end lies, stays left out
     stays: Positions  # [S], into the kernel's concepts
     since: Positions  # windows that begin with a stay,
@@ -53,13 +55,15 @@ class Windows(NamedTuple):
         """The windows as columns."""
         stays = list(dict.fromkeys(window.since for window in windows if window.since is not None))
         since = [(i, stays.index(window.since)) for i, window in enumerate(windows) if window.since is not None]
-        lookback = np.array([[_microseconds(window.lookback_hours or 0)] for window in windows], np.int64)
-        skip = np.array([[_microseconds(window.skip_hours)] for window in windows], np.int64)
+        hours = [(window.lookback_hours or 0, window.skip_hours) for window in windows]
+        back = np.array([[[_microseconds(one) for one in both]] for both in hours], np.int64)
+        tick = 1 if (back % SECOND).any() else SECOND
         return cls(
             np.array([concepts.index(window.concept) for window in windows], np.intp),
-            lookback,
-            skip if skip.any() else skip[:1],
-            int(max(lookback.max(), skip.max())),
+            back // tick,
+            tick,
+            np.flatnonzero(back[:, 0, 0] == 0),
+            int(back.max()),
             np.array([concepts.index(name) for name in stays], np.intp),
             *np.array(since, np.intp).reshape(-1, 2).T,
         )
@@ -78,8 +82,8 @@ class Shares(NamedTuple):
     @classmethod
     def of(cls, events: Events, concepts: tuple[str, ...]) -> Self:
         """The shares of the given concepts, found by binary search."""
-        place = {name: i for i, name in enumerate(events.concepts)}
-        number = np.array([place.get(name, -1) for name in concepts], np.int32)
+        place = dict(zip(events.concepts, range(len(events.concepts)), strict=True))
+        number = np.array(list(map(place.get, concepts, repeat(-1))), np.int32)
         if len(events.patients) == 1:
             return cls(number, np.empty(0, np.intp), np.empty(0, np.intp))
         return cls(number, events.concept.searchsorted(number), events.concept.searchsorted(number, side="right"))
@@ -94,6 +98,7 @@ class Clock(NamedTuple):
 
     origin: int
     microseconds: int  # a tick; events lie on ticks, so that flooring an index time to a tick changes nothing
+    # and a lookback of whole ticks may be taken off what was floored
     span: int
 
     @classmethod
@@ -104,9 +109,17 @@ class Clock(NamedTuple):
 
     def ticks(self, times: Ints) -> Ints:
         """The times on this clock."""
-        passed = (times - self.origin) // self.microseconds + 1
-        clipped: Ints = np.minimum(np.maximum(passed, 0), self.span - 1)
-        return clipped
+        passed = self.ticks_inside(times)
+        np.maximum(passed, 0, out=passed)
+        np.minimum(passed, self.span - 1, out=passed)
+        return passed
+
+    def ticks_inside(self, times: Ints) -> Ints:
+        """The same for times that are known not to lie outside, which need no clipping."""
+        passed: Ints = times - self.origin
+        passed //= self.microseconds
+        passed += 1
+        return passed
 
 
 class Block(NamedTuple):
@@ -158,12 +171,13 @@ class Block(NamedTuple):
         first: int,
     ) -> Self:
         time = _one_longer([events.time[one] for one in slices])
+        are_points = events.until is events.time
         return cls(
             series=series,
             time=time,
             known=_one_longer([events.known[one] for one in slices]) if events.has_late else time,
             value=_one_longer([events.value[one] for one in slices]),
-            until=_one_longer([events.until[one] for one in slices]),
+            until=time if are_points else _one_longer([events.until[one] for one in slices]),
             first_series=first_series,
             all_series=all_series,
             first_patient=first,
@@ -180,26 +194,28 @@ class Block(NamedTuple):
         Returns:
             None where there are too many index times, or too far apart, to be searched at once.
         """
-        tick = self.tick()
-        earliest = int(times.min()) - windows.reach
+        tick = min(self.tick(), windows.tick)
+        first, last = (times.item(),) * 2 if len(times) == 1 else (int(times.min()), int(times.max()))
+        earliest = first - windows.reach
         starts = None
         if len(windows.stays):
             starts = self._stay_starts(windows.stays, patients, times, tick)
             if starts is None:
                 return None
             earliest = min(earliest, int(starts[starts > NEVER].min(initial=earliest)))
-        clock = Clock.of(earliest, int(times.max()), tick)
+        clock = Clock.of(earliest, last, tick)
         if not self._fits(clock):
             return None
-        sought = np.empty((len(windows.concept), len(times), 2), np.int64)
         # A window starts after index time − lookback; one without limit starts before the patient's first tick.
-        sought[..., 0] = np.where(windows.lookback > 0, clock.ticks(times - windows.lookback), -1)
-        sought[..., 1] = clock.ticks(times - windows.skip)
+        back = windows.back if tick == windows.tick else windows.back * (windows.tick // tick)
+        sought: Ints = clock.ticks_inside(times)[:, None] - back
+        if len(windows.unlimited):
+            sought[windows.unlimited, :, 0] = -1
         if starts is not None:
             since = np.maximum(starts[windows.since_stay], earliest)
             sought[windows.since, :, 0] = clock.ticks(since) - 1  # an event at the start is inside
         sought += self._base(windows.concept, patients, clock)[..., None]
-        bounds = np.searchsorted(self._keys(clock), sought, side="right")
+        bounds = self._keys(clock).searchsorted(sought, side="right")
         if starts is not None:
             lo, hi = np.moveaxis(bounds[windows.since], -1, 0)
             bounds[windows.since, :, 0] = np.where(starts[windows.since_stay] > NEVER, np.minimum(lo, hi), hi)
@@ -210,8 +226,8 @@ class Block(NamedTuple):
 
     def _base(self, concepts: Positions, patients: Ints, clock: Clock) -> Ints:
         """Keys [concepts, N] of the first tick of a series; what nobody has precedes all events."""
-        first = self.first_series[concepts].astype(np.int64)[:, None]
-        base: Ints = (first + (patients - self.first_patient)) * clock.span
+        base: Ints = self.first_series.take(concepts)[:, None] + (patients - self.first_patient)
+        base *= clock.span
         return base
 
     def _keys(self, clock: Clock) -> Ints:

@@ -1,7 +1,8 @@
 """The collector: who may be read, what has its say, and what it says; all that is read ends here as statements."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -20,6 +21,24 @@ UNUSABLE: dict[int, tuple[Reason, str | None]] = {
     NO_PATIENT: (Reason.SUBJECT_MISSING, "reference to no Patient"),
     OTHER_PATIENT: (Reason.OTHER_PATIENT, None),
 }
+
+
+class Statuses(NamedTuple):
+    """The statuses of several resources, and which different ones they are: nearly always one."""
+
+    said: Sequence[str | None]
+    different: frozenset[str | None]
+
+    @classmethod
+    def of(cls, said: Sequence[str | None]) -> Self:
+        """The statuses as they were said, of one resource or more."""
+        return cls(said, frozenset(said[:1] if said.count(said[0]) == len(said) else said))
+
+    def each(self, numbers: Mapping[str | None, int]) -> Iterable[int]:
+        """For each resource the number of its status."""
+        if len(self.different) == 1:
+            return repeat(numbers[self.said[0]], len(self.said))
+        return map(numbers.__getitem__, self.said)
 
 
 class Collector:
@@ -111,8 +130,8 @@ class Collector:
             self.said.patients.append(name)
         return found
 
-    def enlist_observations(self, kept: Sequence[fhir.Observation], patients: Sequence[int]) -> int:
-        """Enter Observations that have a say, with their patients; gives the number of the first."""
+    def enlist_observations(self, kept: Sequence[fhir.Observation], patients: Sequence[int], said: Statuses) -> int:
+        """Enter Observations that have a say, with their patients and statuses; gives the number of the first."""
         instances = self.said.instances
         first = len(instances)
         instances.patient.extend(patients)
@@ -120,12 +139,7 @@ class Collector:
         instances.id.extend([one.id for one in kept])
         instances.meta.extend([one.meta for one in kept])
         instances.identifier.extend(_identifiers(kept))
-        found = [one.status for one in kept]
-        if found.count(found[0]) == len(found):
-            instances.rank.extend(repeat(statuses.RANK.get(found[0] or "", 0), len(found)))
-        else:
-            ranks = {status: statuses.RANK.get(status or "", 0) for status in set(found)}
-            instances.rank.extend(map(ranks.__getitem__, found))
+        instances.rank.extend(said.each({status: statuses.RANK.get(status or "", 0) for status in said.different}))
         return first
 
     def enlist(self, resource: fhir.Resource, patient: int, status: str | None = None) -> int:

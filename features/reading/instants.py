@@ -27,6 +27,8 @@ _SIGN = (ord("+"), 2)  # plus, comma, minus; a comma is found out with the offse
 _CLOCK = [(ord("1"), 1) if i == 0 else _DIGIT if c == "0" else (ord(c), 0) for i, c in enumerate("0000-00-00T00:00:00")]
 _OFFSET = [_SIGN, _DIGIT, _DIGIT, (ord(":"), 0), _DIGIT, _DIGIT]
 
+_DATETIME = np.dtype("datetime64[us]")
+
 Times = NDArray[np.int64]
 
 
@@ -45,10 +47,11 @@ def instants(texts: Sequence[str]) -> tuple[Times, list[int]]:
     For all others it is what `features.times.parse` says.
     """
     lengths = list(map(len, texts))
-    if lengths and lengths.count(lengths[0]) == len(lengths):
+    different = set(lengths)
+    if len(different) == 1:
         return _of_one_length(texts)
     found, singly = np.zeros(len(texts), np.int64), list[int]()
-    for length in set(lengths):
+    for length in different:
         positions = [i for i, one in enumerate(lengths) if one == length]
         found[positions], odd = _of_one_length([texts[i] for i in positions])
         singly += [positions[i] for i in odd]
@@ -57,29 +60,34 @@ def instants(texts: Sequence[str]) -> tuple[Times, list[int]]:
 
 def _of_one_length(texts: Sequence[str]) -> tuple[Times, list[int]]:
     """As `instants`, for one or more texts of one length."""
-    form, joined = _form(len(texts[0]), is_utc=texts[0][-1:] == "Z"), "".join(texts)
-    found, singly = np.zeros(len(texts), np.int64), list(range(len(texts)))
+    form, joined = _form(len(texts[0]), texts[0][-1:] == "Z"), "".join(texts)
     if form is None or not joined.isascii():
-        return found, singly
+        return _all_singly(len(texts))
     characters = np.frombuffer(joined.encode(), np.uint8).reshape(len(texts), -1)
     fits = characters - form.first <= form.more  # what comes before the first wraps around and is far too much
     if np.count_nonzero(fits) == fits.size:  # as nearly always
         converted = _converted(characters.view(form.layout)[:, 0])
-        return (found, singly) if converted is None else (converted, [])
+        return _all_singly(len(texts)) if converted is None else (converted, [])
     usual = fits.all(axis=1)
     converted = _converted(characters[usual].view(form.layout)[:, 0]) if usual.any() else None
+    found, singly = _all_singly(len(texts))
     if converted is None:
         return found, singly
     found[usual] = converted
     return found, np.flatnonzero(~usual).tolist()
 
 
+def _all_singly(texts: int) -> tuple[Times, list[int]]:
+    return np.zeros(texts, np.int64), list(range(texts))
+
+
 def _converted(written: NDArray[np.void]) -> Times | None:
     """The times; None where a month, an hour or an offset is none: which it is shows when they are read singly."""
     try:
-        found: Times = written["clock"].astype("datetime64[us]").view(np.int64)
-        if written.dtype["zone"].itemsize > len("Z"):
-            found -= _offsets(written["zone"])
+        found: Times = written["clock"].astype(_DATETIME).view(np.int64)
+        ahead = _offsets(written["zone"])
+        if not isinstance(ahead, int) or ahead:
+            found -= ahead
     except ValueError:
         return None
     return found
@@ -95,7 +103,7 @@ def _offsets(zones: NDArray[np.bytes_]) -> Times | int:
 
 
 @lru_cache(maxsize=MOST_FORMS)
-def _form(length: int, *, is_utc: bool) -> _Form | None:
+def _form(length: int, is_utc: bool, /) -> _Form | None:  # noqa: FBT001 - by name, its remembering takes longer
     """The form of texts of a length; None where no instant is that long."""
     zone = len("Z") if is_utc else times.OFFSET
     clock = length - zone

@@ -98,6 +98,10 @@ class Interpreter:
         self._refused_list: list[Refused] = []
         self._scales: Scales | None = None
 
+    def position(self, concept: str) -> int:
+        """The place of a concept in `concepts`."""
+        return self._index[concept]
+
     def wordings(self, kind: Kind, *, drafts: bool = False) -> Mapping[bytes, Meanings]:
         """The wordings of codes known so far; what is not in it must be asked of `meanings`."""
         return self._table(kind, drafts=drafts)

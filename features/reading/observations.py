@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from features.reading import fhir, statuses
 from features.reading.answers import Measured, says_anything
-from features.reading.collector import Collector
+from features.reading.collector import Collector, Statuses
 from features.reading.decode import decode_part, decode_resource
 from features.reading.instants import instants
 from features.reading.interpreter import Interpreter, Meaning, Meanings, Refused
@@ -94,9 +94,11 @@ class ObservationReader:
             parts = {bisect_left(positions, i): found for i, found in parts.items() if wanted[i]}
             observations = [observations[i] for i in positions]
             patients, meanings = [patients[i] for i in positions], [meanings[i] for i in positions]
-        first = self._collector.enlist_observations(observations, patients)
+        said = Statuses.of([one.status for one in observations])
+        first = self._collector.enlist_observations(observations, patients, said)
+        status = self._status_reasons(observations, said)
         found_rows = _spread(observations, meanings, parts)
-        self._collector.add_part(self._rows(observations, found_rows, first))
+        self._collector.add_part(self._rows(observations, found_rows, first, status))
 
     def _meanings(self, codes: Sequence[msgspec.Raw]) -> list[Meanings]:
         known = self._interpreter.wordings("observation").get
@@ -132,11 +134,12 @@ class ObservationReader:
             parts[i] = components if is_panel else [*((meaning, observation) for meaning in meanings[i]), *components]
         return parts
 
-    def _rows(self, kept: Sequence[fhir.Observation], found: Found, first: int) -> Rows:
+    def _rows(self, kept: Sequence[fhir.Observation], found: Found, first: int, status: Numbers | None) -> Rows:
         owner = np.arange(len(kept)) if found.is_plain else np.array(found.owner, np.int64)
-        status, (time, known, time_reason) = self._status_reasons(kept), self._times(kept)
+        time, known, time_reason = self._times(kept)
         if not found.is_plain:
-            time, known = time[owner], known[owner]
+            is_at_once, time = known is time, time[owner]
+            known = time if is_at_once else known[owner]
             status, time_reason = (None if one is None else one[owner] for one in (status, time_reason))
         value, reason = values_of(found.measured, found.meaning, self._interpreter)
         self._check_demands(kept, found, reason)
@@ -164,19 +167,16 @@ class ObservationReader:
             why = self._interpreter.refused(number)
             self._refusals.add(why.reason, self._interpreter.concepts[position], why.detail, count=count)
 
-    def _status_reasons(self, kept: Sequence[fhir.Observation]) -> Numbers | None:
+    def _status_reasons(self, kept: Sequence[fhir.Observation], said: Statuses) -> Numbers | None:
         """By Observation: 0 if its status says that it was measured of its subject, else the number of the refusal.
 
         None where all do, as nearly always.
         """
-        found = [one.status for one in kept]
         focused = [i for i, one in enumerate(kept) if one.focus and is_of_another(one)]
-        if not focused and found.count(found[0]) == len(found) and not self._status_reason(found[0]):
-            return None
-        numbers = {status: self._status_reason(status) for status in set(found)}
+        numbers = {status: self._status_reason(status) for status in said.different}
         if not focused and not any(numbers.values()):
             return None
-        reasons = np.array(list(map(numbers.__getitem__, found)), np.int64)
+        reasons = np.array(list(said.each(numbers)), np.int64)
         if focused:
             reasons[focused] = self._interpreter.refused_number(Refused(Reason.OTHER_PATIENT, "focus"))
         return reasons

@@ -60,9 +60,11 @@ def _converted(number: Values, conversion: Numbers, interpreter: Interpreter) ->
     scales = interpreter.scales()
     # A refused wording takes the first conversion, which changes no number and to which any number is plausible.
     used = np.maximum(conversion, 0)
-    value = number * scales.scale[used] + scales.offset[used]
+    value = number * scales.scale.take(used)
+    value += scales.offset.take(used)
     reason = np.maximum(-1 - conversion, 0)
-    inside = (scales.low[used] <= value) & (value <= scales.high[used])
+    inside = scales.low.take(used) <= value
+    inside &= value <= scales.high.take(used)
     if np.count_nonzero(inside) < len(inside):
         reason[(reason == 0) & ~inside] = interpreter.refused_number(Refused(Reason.VALUE_IMPLAUSIBLE))
         # Said before all else: a missing number often stands without a unit.

@@ -1,6 +1,8 @@
 """The FHIR reader: resources of one patient or of many become events, and every refusal is counted."""
 
 from collections.abc import Iterable
+from itertools import compress, repeat
+from operator import is_not
 
 import msgspec
 
@@ -103,7 +105,8 @@ class Reader:
         if observations:
             self._observations.read(observations)
         if len(observations) < len(resources):
-            for resource in [resource for resource in resources if not isinstance(resource, fhir.Observation)]:
+            # One of the two searches at C's speed, which is most of what telling sixty of them apart takes.
+            for resource in compress(resources, map(is_not, map(type, resources), repeat(fhir.Observation))):
                 self._read_one(resource)
 
     def read_drafts(self, raw: bytes | msgspec.Raw, *, at: int) -> None:
@@ -277,7 +280,7 @@ class Reader:
             self._say_of_patient(instance, "sex", said, value or 0.0)
 
     def _say_of_patient(self, instance: int, concept: str, since: int | Refused, value: float) -> None:
-        index = self._interpreter.concepts.index(concept)
+        index = self._interpreter.position(concept)
         if isinstance(since, Refused):
             self.refusals.add(since.reason, concept)
             self._collector.row(Row(instance, index, 0, 0, 0, 0.0, counts=False))

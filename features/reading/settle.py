@@ -45,7 +45,7 @@ def settle(statements: Statements) -> Record:
 
     The refusals of the record are those of reading and of settling.
     """
-    refusals = Refusals(statements.refusals)
+    refusals = Refusals(statements.refusals if len(statements.refusals) else ())
     rows = Rows.join([*statements.parts, *_referred(statements, refusals)])
     rows, counts = _with_report_times(statements, rows, rows.counts, refusals)
     counts = _confirm(statements, rows, counts, refusals)

@@ -8,6 +8,7 @@ them, for one patient at a hook call and for the patients of one partition of a 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import is_
 from typing import NamedTuple
 
 import numpy as np
@@ -101,7 +102,11 @@ class ReportTime(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Columns of statements; `instance` says which resource each is of."""
+    """Columns of statements; `instance` says which resource each is of.
+
+    `known` and `until` are the array `time` itself where they say the same throughout, and stay it: in most calls all
+    is known at its time and a point, and two columns fewer are joined, sorted and checked.
+    """
 
     instance: NDArray[np.int64]
     concept: NDArray[np.int32]
@@ -116,27 +121,50 @@ class Rows(NamedTuple):
     def of(cls, rows: Sequence[Row]) -> "Rows":
         """The columns of single rows."""
         instance, concept, time, known, until, value, counts = zip(*rows, strict=True)
+        times = np.array(time, np.int64)
         return cls(
-            np.array(instance, np.int64),
-            np.array(concept, np.int32),
-            np.array(time, np.int64),
-            np.array(known, np.int64),
-            np.array(until, np.int64),
-            np.array(value, np.float64),
-            np.array(counts, np.bool_),
-            np.zeros(len(rows), np.bool_),
+            instance=np.array(instance, np.int64),
+            concept=np.array(concept, np.int32),
+            time=times,
+            known=times if known == time else np.array(known, np.int64),
+            until=times if until == time else np.array(until, np.int64),
+            value=np.array(value, np.float64),
+            counts=np.array(counts, np.bool_),
+            timeless=np.zeros(len(rows), np.bool_),
         )
 
     def only(self, holds: NDArray[np.bool_]) -> "Rows":
         """The rows for which something holds."""
-        return Rows(*(column[holds] for column in self))  # type: ignore[arg-type]  # each column keeps its type
+        time = self.time[holds]
+        return Rows(
+            instance=self.instance[holds],
+            concept=self.concept[holds],
+            time=time,
+            known=time if self.known is self.time else self.known[holds],
+            until=time if self.until is self.time else self.until[holds],
+            value=self.value[holds],
+            counts=self.counts[holds],
+            timeless=self.timeless[holds],
+        )
 
     @classmethod
     def join(cls, parts: Sequence["Rows"]) -> "Rows":
         """The rows of several one behind the other."""
         if len(parts) == 1:
             return parts[0]
-        return cls(*map(np.concatenate, zip(*(parts or (EMPTY,)), strict=True)))
+        parts = parts or (EMPTY,)
+        instance, concept, times, known, until, value, counts, timeless = zip(*parts, strict=True)
+        time = np.concatenate(times)
+        return cls(
+            instance=np.concatenate(instance),
+            concept=np.concatenate(concept),
+            time=time,
+            known=time if all(map(is_, known, times)) else np.concatenate(known),
+            until=time if all(map(is_, until, times)) else np.concatenate(until),
+            value=np.concatenate(value),
+            counts=np.concatenate(counts),
+            timeless=np.concatenate(timeless),
+        )
 
 
 EMPTY = Rows(

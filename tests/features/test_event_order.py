@@ -1,5 +1,7 @@
 """The order of many events, found by one key, is the order of few, found column by column."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,3 +50,28 @@ def test_many_events_stand_in_the_order_of_their_columns(span: int, patients: in
     columns = (events.concept, events.patient, events.time, events.known, events.value, events.until)
     rows = list(zip(*(column.tolist() for column in columns), strict=True))
     assert rows == sorted(rows)
+
+
+@pytest.mark.parametrize("size", [pytest.param(FEW - 1, id="few"), pytest.param(FEW + 200, id="many")])
+@pytest.mark.parametrize("patients", [1, 3], ids=["one patient", "three patients"])
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_columns_that_are_one_array_stay_one_and_change_nothing(size: int, patients: int, seed: int) -> None:
+    """Points that are known at their time are the same events, whether that is said by one array or by three."""
+    rng = np.random.default_rng(seed)
+    time = rng.integers(0, 20, size)
+    columns: dict[str, Any] = {
+        "patients": [str(number) for number in range(patients)],
+        "concepts": ["heart_rate", "lactate"],
+        "patient": rng.integers(0, patients, size).astype(np.int32),
+        "concept": rng.integers(0, 2, size).astype(np.int32),
+        "time": time,
+        "value": rng.integers(-1, 3, size).astype(np.float64),
+    }
+    shared = Events.sort(**columns, known=time)
+    apart = Events.sort(**columns, known=time.copy(), until=time.copy())
+    assert shared.known is shared.time
+    assert shared.until is shared.time
+    assert not shared.has_late
+    for name in ("patient", "concept", "time", "known", "value", "until"):
+        np.testing.assert_array_equal(getattr(shared, name), getattr(apart, name))

@@ -9,7 +9,7 @@ import pytest
 
 from features.events import MICROSECONDS_PER_HOUR, Event, Events
 from features.feature import Aggregate, Aggregation, Difference, Feature, FeatureSet, Ratio
-from features.kernel import compute, search
+from features.kernel import Kernel, compute, search
 from features.kernel.aggregations import AGGREGATIONS
 
 NOON = 1_795_521_600_000_000  # 2026-11-24T12:00:00Z
@@ -247,3 +247,14 @@ def test_a_slope_does_not_lose_its_digits_in_a_date_long_past() -> None:
     start = -60_000_000_000_000_000
     events = [Event("anna", "lactate", start + i * 1_000, start + i * 1_000, float(i)) for i in range(2)]
     assert same(one(events, aggregate("slope")), 3_600_000.0)
+
+
+def test_windows_of_which_the_same_is_asked_lie_side_by_side_in_whatever_order_they_are_declared() -> None:
+    """So their ranges are not copied; and which aggregations lie so depends on nothing but the features."""
+    windows = [("lactate", 6), ("lactate", 24), ("sodium", 6), ("sodium", 24), ("sodium", None), ("lactate", None)]
+    features = [aggregate("min", hours, concept) for concept, hours in windows[:3]]
+    features += [aggregate("max", hours, concept) for concept, hours in windows[2::-1]]
+    features += [aggregate("count", hours, concept) for concept, hours in windows[::-1]]
+    kernel = Kernel(FeatureSet(features))
+    assert [step.windows for step in kernel.steps] == [slice(3, 6), slice(3, 6), slice(0, 6)]
+    assert kernel.steps[0].windows is kernel.steps[1].windows
