@@ -72,7 +72,7 @@ def running(
         process = subprocess.Popen(
             [_filled(part, ports) for part in command],
             cwd=folder,
-            env=os.environ | ONE_THREAD | surroundings,
+            env=_environment() | ONE_THREAD | surroundings,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a process group of its own, to be ended whole
@@ -84,6 +84,11 @@ def running(
             yield Server(process=process, port=port, start_s=time.perf_counter() - start)
         finally:
             _end(process)
+
+
+def _environment() -> dict[str, str]:
+    """This process's, with compiled bytecode kept, as an installed server has it; without, a start compiles anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def free_port() -> int:
