@@ -68,9 +68,12 @@ def edges_of(graph: OnnxFile, features: int) -> Edges:
     Raises:
         NotExplainable: there is none, or several, or not on the features as they come, or without covers.
     """
-    trees = _trees(_sum_of_trees(graph))
-    if features > MOST_FEATURES:
-        raise NotExplainable(f"it has {features} features, more than {MOST_FEATURES}")
+    node = _sum_of_trees(graph)
+    try:
+        trees = _trees(node)
+    except (KeyError, ValueError) as error:  # a child that is nowhere, lists of different lengths, another type
+        raise NotExplainable(f"its trees do not fit together: {error}") from error
+    _check_range(trees, features)
     edges: list[tuple[int | float, ...]] = []
     starts, first, blocks = [0], [], []
     for root in trees.roots:
@@ -90,6 +93,23 @@ def edges_of(graph: OnnxFile, features: int) -> Edges:
         features=features,
         outputs=trees.targets * features,
     )
+
+
+def _check_range(trees: _Trees, features: int) -> None:
+    """Refuse what would lead the kernel outside its arrays, or nowhere."""
+    if features > MOST_FEATURES:
+        raise NotExplainable(f"it has {features} features, more than {MOST_FEATURES}")
+    tested = [feature for feature, leaf in zip(trees.feature, trees.leaf, strict=True) if not leaf]
+    if tested and not 0 <= min(tested) <= max(tested) < features:
+        raise NotExplainable("its trees test features that a row does not have")
+    if not {target for values in trees.values for target in values} <= set(range(trees.targets)):
+        raise NotExplainable("its leaves belong to targets that it does not have")
+    parents = [0] * len(trees.leaf)
+    for child in (*trees.true, *trees.false):
+        if child >= 0:
+            parents[child] += 1
+    if max(parents, default=0) > 1 or any(parents[root] for root in trees.roots):
+        raise NotExplainable("its trees are none: a node has two ways to it")
 
 
 def _sum_of_trees(graph: OnnxFile) -> OnnxNode:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import lightgbm
 import numpy as np
@@ -23,6 +24,9 @@ try:
     load_library()
 except NoLibrary as reason:
     pytest.skip(f"no compiled explainer: {reason}", allow_module_level=True)
+
+
+Change = Callable[[onnx.NodeProto], object]
 
 
 def _explainer(booster: lightgbm.Booster, features: int) -> Explainer:
@@ -125,33 +129,66 @@ def test_a_graph_without_trees_explains_itself() -> None:
         explainer_of(read_onnx(exported(baseline(rows, labels), 5)), 5)
 
 
+def _attribute(node: onnx.NodeProto, name: str) -> onnx.AttributeProto:
+    return next(one for one in node.attribute if one.name == name)
+
+
+def _without(name: str) -> Change:
+    return lambda node: node.attribute.remove(_attribute(node, name))
+
+
+def _with_integer(name: str, at: int, value: int) -> Change:
+    return lambda node: _attribute(node, name).ints.__setitem__(at, value)
+
+
+def _with_tensor(name: str, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Change:
+    def apply(node: onnx.NodeProto) -> None:
+        tensor = _attribute(node, name).t
+        tensor.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(tensor))))
+
+    return apply
+
+
 @pytest.mark.parametrize(
     ("change", "because"),
     [
-        pytest.param("drop", "no covers", id="no covers"),
-        pytest.param("zero", "reached by no training row", id="a cover of 0"),
-        pytest.param("mode", "tests other than x <= t", id="another test"),
-        pytest.param("threshold", "no float32 values", id="a threshold between two float32 values"),
-        pytest.param("input", "do not read the features as they come", id="features that were changed first"),
+        pytest.param(_without("nodes_hitrates_as_tensor"), "no covers", id="no covers"),
+        pytest.param(
+            _with_tensor("nodes_hitrates_as_tensor", lambda covers: covers * 0),
+            "reached by no training row",
+            id="a cover of 0",
+        ),
+        pytest.param(
+            lambda node: _attribute(node, "nodes_modes").strings.__setitem__(0, b"BRANCH_LT"),
+            "tests other than x <= t",
+            id="another test",
+        ),
+        pytest.param(
+            _with_tensor("nodes_values_as_tensor", lambda thresholds: thresholds + 1e-12),
+            "no float32 values",
+            id="a threshold between two float32 values",
+        ),
+        pytest.param(
+            lambda node: node.input.__setitem__(0, "features"),
+            "do not read the features as they come",
+            id="features that were changed first",
+        ),
+        pytest.param(
+            _with_integer("nodes_featureids", 0, 5), "features that a row does not have", id="a feature beyond"
+        ),
+        pytest.param(_with_integer("target_ids", 0, 1), "targets that it does not have", id="a target beyond"),
+        pytest.param(_with_integer("nodes_truenodeids", 1, 0), "a node has two ways to it", id="a circle"),
+        pytest.param(_with_integer("nodes_truenodeids", 0, 1_000), "do not fit together", id="a child that is nowhere"),
+        pytest.param(
+            lambda node: _attribute(node, "nodes_truenodeids").ints.pop(), "do not fit together", id="a list too short"
+        ),
     ],
 )
-def test_trees_that_cannot_be_explained_from_their_graph_are_left_to_it(change: str, because: str) -> None:
+def test_trees_that_cannot_be_explained_from_their_graph_are_left_to_it(change: Change, because: str) -> None:
     rows, labels = cohort()
     model = onnx.load_from_string(exported(trained(rows, labels), 5))
     (node,) = (one for one in model.graph.node if one.op_type == "TreeEnsembleRegressor")
-    attributes = {one.name: one for one in node.attribute}
-    covers, thresholds = attributes["nodes_hitrates_as_tensor"], attributes["nodes_values_as_tensor"]
-    match change:
-        case "drop":
-            node.attribute.remove(covers)
-        case "zero":
-            covers.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(covers.t) * 0))
-        case "mode":
-            attributes["nodes_modes"].strings[0] = b"BRANCH_LT"
-        case "threshold":
-            thresholds.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(thresholds.t) + 1e-12))
-        case "input":
-            node.input[0] = "features"
+    change(node)
     with pytest.raises(NotExplainable, match=because):
         explainer_of(read_onnx(model.SerializeToString()), 5)
 
