@@ -22,6 +22,7 @@ ADDITIVITY_TOLERANCE = 1e-4
 SCORE_OUTPUTS = ("logit", "probability")
 EXPLANATION_OUTPUTS = ("contributions", "base_value")
 OUTPUTS = (*SCORE_OUTPUTS, *EXPLANATION_OUTPUTS)
+DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 
 # Why there is no explanation: it did not add up to the logit, or the call had no time left for it.
 Unexplained: TypeAlias = Literal["additivity", "deadline"]
@@ -120,6 +121,7 @@ def _read(bundle: Bundle) -> OnnxFile:
         graph = read_onnx(bundle.model)
     except OnnxFileError as error:
         raise BundleError(f"{bundle.path.name}/model.onnx: {error}") from error
+    _check_contents(bundle, graph)
     expected = OUTPUTS if bundle.background is None else SCORE_OUTPUTS
     if set(graph.outputs) != set(expected):
         raise BundleError(
@@ -127,6 +129,18 @@ def _read(bundle: Bundle) -> OnnxFile:
             f"{', '.join(graph.outputs)}. A graph without contributions needs background rows in its bundle."
         )
     return graph
+
+
+def _check_contents(bundle: Bundle, graph: OnnxFile) -> None:
+    """Refuse, before a runtime opens it, a graph that would read other files or run what is not plain operators."""
+    domains = {*graph.opsets, *(node.domain for node in graph.nodes)} - DOMAINS
+    strange = [*(f"tensor {name} in another file" for name in graph.external), *graph.extras]
+    strange += [f"operators of the domain {domain}" for domain in sorted(domains)]
+    if strange:
+        raise BundleError(
+            f"{bundle.path.name}/model.onnx: expected one graph of plain operators in one file; got "
+            f"{', '.join(strange)}. Export it with `training.export`."
+        )
 
 
 def _explanations(bundle: Bundle, graph: OnnxFile) -> tuple[Explanations, float, str | None]:

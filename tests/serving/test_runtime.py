@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -173,6 +174,38 @@ def test_what_is_no_graph_of_this_model_is_refused(model: bytes, message: str, t
     bundle = _load(tmp_path)
     with pytest.raises(BundleError, match=message):
         Scorer(bundle)
+
+
+def _with_operator_of(domain: str) -> bytes:
+    model = onnx.load_from_string(linear_graph())
+    model.graph.node[0].domain = domain
+    return bytes(model.SerializeToString())
+
+
+def _with_tensor_elsewhere() -> bytes:
+    model = onnx.load_from_string(linear_graph())
+    tensor = model.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../elsewhere")
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        pytest.param(
+            _with_operator_of("com.example"), "operators of the domain com.example", id="an operator of its own"
+        ),
+        pytest.param(_with_tensor_elsewhere(), "tensor weights in another file", id="a tensor in another file"),
+    ],
+)
+def test_a_graph_that_reaches_beyond_its_file_is_refused_before_it_is_opened(
+    model: bytes, message: str, tmp_path: Path
+) -> None:
+    spec = tiny_spec()
+    write(tmp_path / "bundle", manifest_of(spec), files_of(spec, linear_graph(), linear_rows()) | {"model.onnx": model})
+    with pytest.raises(BundleError, match=f"expected one graph of plain operators in one file; got {message}"):
+        Scorer(_load(tmp_path))
 
 
 def test_a_session_takes_one_thread_whatever_the_host_has(linear: ServedModel) -> None:
