@@ -153,12 +153,13 @@ class ObservationReader:
             timeless &= status == 0
             reason, refused = (np.where(status, status, one) for one in (reason, refused))
         concept = np.array([meaning.position for meaning in found.meaning], np.int32)
-        self._count(concept, refused)
+        self.count(concept, refused)
         if self._observer is not None:
             self._observer.values(found.measured, found.meaning, value, refused)
         return Rows(owner + first, concept, time, known, time, value, reason == 0, timeless)
 
-    def _count(self, concept: NDArray[np.int32], reason: Numbers) -> None:
+    def count(self, concept: NDArray[np.int32], reason: Numbers) -> None:
+        """Count what was refused, by the concepts and the numbers of the refusals of rows; 0 is none."""
         if not np.count_nonzero(reason):
             return
         refused = np.flatnonzero(reason)
@@ -173,7 +174,7 @@ class ObservationReader:
         None where all do, as nearly always.
         """
         focused = [i for i, one in enumerate(kept) if one.focus and is_of_another(one)]
-        numbers = {status: self._status_reason(status) for status in said.different}
+        numbers = {status: self.status_reason(status) for status in said.different}
         if not focused and not any(numbers.values()):
             return None
         reasons = np.array(list(said.each(numbers)), np.int64)
@@ -181,7 +182,8 @@ class ObservationReader:
             reasons[focused] = self._interpreter.refused_number(Refused(Reason.OTHER_PATIENT, "focus"))
         return reasons
 
-    def _status_reason(self, status: str | None) -> int:
+    def status_reason(self, status: str | None) -> int:
+        """0 if an Observation of this status counts, else the number of the refusal."""
         if status is not None and statuses.OBSERVATION.get(status, False):
             return 0
         # What is no status of FHIR could hold anything: it is not shown.

@@ -39,7 +39,7 @@ def values_of(
     ]
     if None in numbers:
         numbers = [_number(*pair, interpreter) for pair in zip(meanings, given, strict=True)]
-    value, reason = _converted(
+    value, reason = converted(
         np.array([one.value for one in given], np.float64), np.array(numbers, np.int64), interpreter
     )
     for i in others:
@@ -56,7 +56,8 @@ def _number(meaning: Meaning, quantity: fhir.Quantity, interpreter: Interpreter)
     return interpreter.quantity_number(key, meaning)
 
 
-def _converted(number: Values, conversion: Numbers, interpreter: Interpreter) -> tuple[Values, Numbers]:
+def converted(number: Values, conversion: Numbers, interpreter: Interpreter) -> tuple[Values, Numbers]:
+    """As `values_of`, of numbers [N] as they were sent (NaN: none) and the numbers of their wordings."""
     scales = interpreter.scales()
     # A refused wording takes the first conversion, which changes no number and to which any number is plausible.
     used = np.maximum(conversion, 0)

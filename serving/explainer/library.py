@@ -1,18 +1,17 @@
 """The compiled kernel, built from kernel.c when Bedside is installed where there is a C compiler."""
 
 import ctypes
-import os
 from functools import cache
 from pathlib import Path
+
+from features.compiled import NoLibrary, load_compiled
+
+__all__ = ["NoLibrary", "Trees", "load_library"]
 
 VERSION = 1
 FILE = "_kernel.so"
 # "graph" leaves the kernel alone: for comparison, or if it is ever doubted.
 SWITCH = "BEDSIDE_EXPLAINER"
-
-
-class NoLibrary(Exception):  # noqa: N818 - no error: the graph explains itself
-    """There is no compiled kernel to use; the message says why."""
 
 
 class Trees(ctypes.Structure):
@@ -38,19 +37,13 @@ def load_library() -> ctypes.CDLL:
     Raises:
         NoLibrary: it was not built, belongs to another version, or is switched off by BEDSIDE_EXPLAINER=graph.
     """
-    if os.environ.get(SWITCH) == "graph":
-        raise NoLibrary(f"{SWITCH}=graph")
-    path = Path(__file__).with_name(FILE)
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise NoLibrary(
-            "it was not built: install Bedside where there is a C compiler, then install it again"
-        ) from error
-    library.bedside_explainer_version.restype = ctypes.c_int32
-    found = library.bedside_explainer_version()
-    if found != VERSION:
-        raise NoLibrary(f"it is of version {found}, not {VERSION}: install Bedside again")
+    library = load_compiled(
+        Path(__file__).with_name(FILE),
+        version_of="bedside_explainer_version",
+        version=VERSION,
+        switch=SWITCH,
+        off="graph",
+    )
     library.bedside_explain.restype = ctypes.c_int32
     library.bedside_explain.argtypes = (
         ctypes.POINTER(Trees),

@@ -1,4 +1,4 @@
-"""The wheel: with the compiled explainer where there is a C compiler, and whole without it where there is none."""
+"""The wheel: with compiled code where there is a C compiler, and whole without it where there is none."""
 
 import os
 import shutil
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-KERNEL = "serving/explainer/_kernel.so"
+COMPILED = ("features/reading/scan/_scan.so", "serving/explainer/_kernel.so")
+SOURCES = {"features/reading/scan/scan.c", "serving/explainer/kernel.c", "serving/explainer/explainer.py"}
 
 
 def wheel(folder: Path, **environment: str) -> Path:
@@ -22,23 +23,23 @@ def wheel(folder: Path, **environment: str) -> Path:
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
-def test_a_wheel_built_where_there_is_a_compiler_holds_the_kernel_and_is_of_its_platform(tmp_path: Path) -> None:
+def test_a_wheel_built_where_there_is_a_compiler_holds_its_work_and_is_of_its_platform(tmp_path: Path) -> None:
     built = wheel(tmp_path)
-    assert KERNEL in zipfile.ZipFile(built).namelist()
+    assert set(COMPILED) <= set(zipfile.ZipFile(built).namelist())
     assert "-py3-none-" in built.name
     assert not built.name.endswith("-any.whl")
 
 
 def test_a_wheel_built_without_a_compiler_is_for_every_platform_and_leaves_the_tree_as_it_is(tmp_path: Path) -> None:
-    before = (ROOT / KERNEL).exists()
+    before = [(ROOT / library).exists() for library in COMPILED]
     built = wheel(tmp_path, BEDSIDE_COMPILE="no")
     names = zipfile.ZipFile(built).namelist()
-    assert KERNEL not in names
-    assert {"serving/explainer/kernel.c", "serving/explainer/explainer.py"} <= set(names)
+    assert not set(COMPILED) & set(names)
+    assert set(names) >= SOURCES
     assert built.name.endswith("-py3-none-any.whl")
-    assert (ROOT / KERNEL).exists() == before
+    assert [(ROOT / library).exists() for library in COMPILED] == before
 
 
-def test_a_compiler_that_fails_costs_the_kernel_and_not_the_installation(tmp_path: Path) -> None:
+def test_a_compiler_that_fails_costs_speed_and_not_the_installation(tmp_path: Path) -> None:
     built = wheel(tmp_path, CC="false")
     assert built.name.endswith("-py3-none-any.whl")

@@ -14,7 +14,7 @@ from features.vocabulary.code import SNOMED_CT
 from tests.features.reading.resources import coded, observation, quantity, resource
 from tests.fhir_builders import searchset
 
-PATIENT, ID, IDENTIFIER, UNIT = "canary-patient", "canary-id", "canary-identifier", "canary-unit"
+PATIENT, ID, IDENTIFIER, UNIT = "canary-of-reading", "canary-id", "canary-identifier", "canary-unit"
 DIABETES = coded("44054006", system=SNOMED_CT)
 TIME, ISSUED, BIRTH, ONSET = "2031-05-06T07:08:09.123Z", "2031-05-06T08:09:10+01:00", "1931-05-06", "2030-04-05"
 VALUE = 1.234567
