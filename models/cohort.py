@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from features.events import MICROSECONDS_PER_HOUR, Events
 from features.reading.reader import Record, Stay
+from features.times import LATEST
 from models.bundle import FlowStep
 from models.spec import ModelSpec
 
@@ -74,6 +75,26 @@ def hourly(record: Record, stays: Iterable[Stay], step: str) -> Cohort:
     first = np.ones(len(order), np.bool_)
     first[1:] = (np.diff(every.patients) > 0) | (np.diff(every.times) > 0)  # stays that overlap
     return every.where(first, step)
+
+
+def moments(events: Events, concepts: Iterable[str], step: str) -> Cohort:
+    """An index time at each event of some concepts, once where several are at one time."""
+    numbers = [events.concepts.index(name) for name in concepts if name in events.concepts]
+    chosen = np.isin(events.concept, numbers)
+    found = np.unique(np.stack((events.patient[chosen].astype(np.int64), events.time[chosen])), axis=1)
+    every = Cohort(patients=found[0], times=found[1], flow=())
+    return every.where(np.ones(found.shape[1], np.bool_), step)
+
+
+def during(record: Record, cohort: Cohort, stays: Iterable[Stay]) -> NDArray[np.bool_]:
+    """Whether each index time lies in one of the stays of its patient, bool[N]; a stay without an end goes on."""
+    number = {patient: i for i, patient in enumerate(record.events.patients)}
+    inside = np.zeros(len(cohort.times), np.bool_)
+    for stay in stays:
+        lo, hi = np.searchsorted(cohort.patients, [number[stay.patient], number[stay.patient] + 1])
+        at = cohort.times[lo:hi]
+        inside[lo:hi] |= (at >= stay.start) & (at <= (LATEST if stay.end is None else stay.end))
+    return inside
 
 
 def last_event(events: Events) -> NDArray[np.int64]:

@@ -11,6 +11,8 @@ from features.feature import FeatureSet, declaration
 
 Indicator: TypeAlias = Literal["info", "warning", "critical"]
 ID_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+ORDER_HOOKS = frozenset({"order-select", "order-sign"})
+"""Hooks that send draft orders (HL7 CDS Hooks, hook library)."""
 
 
 class SpecError(ValueError):
@@ -80,6 +82,8 @@ class ModelSpec:
         bands: ascending ranges of risk.
         families: concepts that say much the same, such as the three blood pressures: a card adds up their
             contributions and shows the first of them that has a value.
+        triggers: concepts of draft orders that ask for this model's guidance. On an order hook it speaks only where
+            one of them is about to be ordered; on other hooks always. None: it speaks whatever is ordered.
         intended_use, out_of_scope: for the model card and the facts page.
         licence: of the released bundle, as an SPDX expression.
     """
@@ -96,6 +100,7 @@ class ModelSpec:
     minimum_data: tuple[MinimumData, ...]
     bands: tuple[RiskBand, ...]
     families: tuple[tuple[str, ...], ...] = ()
+    triggers: tuple[str, ...] = ()
     intended_use: str
     out_of_scope: str
     licence: str
@@ -116,6 +121,10 @@ class ModelSpec:
         self._check_concepts("families", related)
         if len(set(related)) < len(related):
             raise SpecError(f"ModelSpec {self.id}: expected each concept in one family at most.")
+        if self.triggers and not ORDER_HOOKS.intersection(self.hooks):
+            raise SpecError(
+                f"ModelSpec {self.id}: triggers are draft orders; expected one of the hooks {sorted(ORDER_HOOKS)}."
+            )
 
     def _check_concepts(self, where: str, names: list[str]) -> None:
         unread = set(names) - set(self.features.concepts)
@@ -133,7 +142,7 @@ class ModelSpec:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that a bundle and a server must agree on: features, hooks, horizon, bands, minimum data."""
+        """SHA-256 of what a bundle and a server must agree on: features, hooks, triggers, bands and the like."""
         agreed = {
             "id": self.id,
             "version": self.version,
@@ -144,4 +153,6 @@ class ModelSpec:
             "minimum_data": [asdict(rule) for rule in self.minimum_data],
             "bands": [asdict(band) for band in self.bands],
         }
+        if self.triggers:  # came after the first models were released
+            agreed["triggers"] = self.triggers
         return hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).hexdigest()

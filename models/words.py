@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Language: TypeAlias = Literal["en", "de"]
 LANGUAGES: tuple[Language, ...] = ("en", "de")
@@ -61,16 +61,12 @@ class ModelWords:
 
 
 def load_words(package: str) -> dict[Language, ModelWords]:
-    """Read models/<package>/words.toml.
+    """Read models/<package>/words.toml, which may extend the words of another model.
 
     Raises:
         WordsError: there is no such file, a language or a field is missing, or there is one that is not known.
     """
-    try:
-        text = resources.files("models").joinpath(package, "words.toml").read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise WordsError(f"{package}/words.toml: {getattr(error, 'strerror', None) or error}.") from error
+    tables = _tables(package)
     version = tables.pop("version", None)
     if set(tables) != set(LANGUAGES) or not isinstance(version, str):
         raise WordsError(f"{package}/words.toml: expected a version and the tables {LANGUAGES}, got {sorted(tables)}.")
@@ -78,6 +74,26 @@ def load_words(package: str) -> dict[Language, ModelWords]:
         return {language: _model_words(tables[language], version) for language in LANGUAGES}
     except TypeError as error:
         raise WordsError(f"{package}/words.toml: {error}.") from error
+
+
+def _tables(package: str) -> dict[str, Any]:
+    """The tables of a file over those of the model whose words it `extends`, if it names one."""
+    try:
+        text = resources.files("models").joinpath(package, "words.toml").read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise WordsError(f"{package}/words.toml: {getattr(error, 'strerror', None) or error}.") from error
+    extended = tables.pop("extends", None)
+    return tables if extended is None else _over(_tables(extended), tables)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Tables of the first with what the second says of the same keys; a sentence on a concept is taken whole."""
+    depth = ("names", "phrases", *LANGUAGES)
+    return below | {
+        key: _over(below[key], value) if key in depth and key in below and isinstance(value, dict) else value
+        for key, value in above.items()
+    }
 
 
 def _model_words(table: dict[str, object], version: str) -> ModelWords:

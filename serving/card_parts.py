@@ -60,6 +60,7 @@ class CardParts:
         no_cause: the sentence below both.
         as_of: the sentence of the time for which the risk is told, by `Assessment.as_of`.
         names: of the concepts.
+        short_names: the same, short.
         times: the language's words for times.
         contributors: the words for the model's contributors.
         source: of the guidance: the model and its version.
@@ -78,6 +79,7 @@ class CardParts:
     no_cause: str
     as_of: Mapping[AsOf, Sentence]
     names: Mapping[str, str]
+    short_names: Mapping[str, str]
     times: TimeWords
     contributors: ContributorWords
     source: Source
@@ -117,6 +119,7 @@ def card_parts(served: ServedModel, language: Language, public_url: str, show_cr
         no_cause=words.say("no_cause"),
         as_of={as_of: words.sentence(key, "time") for as_of, key in AS_OF_KEYS.items()},
         names={concept.id: concept.words[language].name for concept in served.interpreter.vocabulary},
+        short_names={concept.id: concept.words[language].short for concept in served.interpreter.vocabulary},
         times=times,
         contributors=contributor_words(served.interpreter.vocabulary, words, model),
         source=_source(served, words, model, facts),

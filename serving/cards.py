@@ -72,9 +72,9 @@ class _Writer:
         band = None if scored is None else parts.bands[self.assessment.served.bundle.band_of(scored.probability).id]
         return Card(
             uuid=card_uuid,
-            summary=self._insufficient_summary() if scored is None else self._summary(scored.probability),
+            summary=self._without_summary() if scored is None else self._summary(scored.probability),
             indicator="info" if band is None else band.indicator,
-            detail="\n\n".join(self._insufficient() if scored is None or band is None else self._detail(scored, band)),
+            detail="\n\n".join(self._without() if scored is None or band is None else self._detail(scored, band)),
             source=parts.source,
             links=parts.links,
             override_reasons=parts.override_reasons,
@@ -86,13 +86,26 @@ class _Writer:
         return f"{self.parts.heading}{self.words.percent(probability)} – {compared}"
 
     def _detail(self, scored: Scored, band: BandParts) -> Iterator[str]:
+        if self.assessment.orders:
+            yield self._ordered()
         yield f"**{self._frequency(scored.probability)}** {band.setting}"
+        if self.assessment.orders:
+            yield self.words.say("ordered_limits")
         yield self._as_of()
         yield from self._explanation(scored)
         if self.assessment.absent:
             yield self.words.say("absent", names=self.words.names(self._names(self.assessment.absent)))
         yield from self._unused()
         yield band.closing
+
+    def _ordered(self) -> str:
+        """What is about to be ordered, as the client calls it, each with what was understood of it."""
+        names = [
+            f"**{short if order.name is None else f'{order.name} ({short})'}**"
+            for order in self.assessment.orders
+            for short in (self.parts.short_names[order.concept],)
+        ]
+        return self.words.say("ordered", orders=self.words.names(names))
 
     def _frequency(self, probability: float) -> str:
         key, patients, of = self.words.frequency(probability)
@@ -145,11 +158,23 @@ class _Writer:
     def _as_of(self) -> str:
         return self.parts.as_of[self.assessment.as_of](self.times.index_time())
 
-    def _insufficient_summary(self) -> str:
+    def _without_summary(self) -> str:
         model = self.parts.model
-        return self.words.say("insufficient_summary", outcome=model.outcome, horizon=model.horizon)
+        key = "unclear_summary" if self.assessment.unclear_orders else "insufficient_summary"
+        return self.words.say(key, outcome=model.outcome, horizon=model.horizon)
+
+    def _without(self) -> Iterator[str]:
+        """Why there is no estimate."""
+        if self.assessment.unclear_orders:
+            yield self.words.say("unclear", count=self.assessment.unclear_orders)
+            yield from self._unused()
+        else:
+            yield from self._insufficient()
+        yield self._as_of()
 
     def _insufficient(self) -> Iterator[str]:
+        if self.assessment.orders:
+            yield self._ordered()
         yield self.words.say("insufficient")
         needed = [
             self.words.say(
@@ -166,7 +191,6 @@ class _Writer:
             )
         yield "\n".join(f"- {line}" for line in needed)
         yield from self._unused()
-        yield self._as_of()
 
     def _names(self, concepts: tuple[str, ...]) -> list[str]:
         return [self.parts.names[concept] for concept in concepts]

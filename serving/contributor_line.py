@@ -33,6 +33,7 @@ class ConceptWords:
     Attributes:
         id: the concept's.
         kind: the concept's.
+        is_draft: whether it is of orders about to be placed.
         name: in bold.
         unit: as it stands behind a number, after its space.
         decimals: of its numbers.
@@ -46,6 +47,7 @@ class ConceptWords:
 
     id: str
     kind: Kind
+    is_draft: bool
     name: str
     unit: str
     decimals: int
@@ -64,6 +66,7 @@ class ContributorWords:
     words: CardWords
     concepts: Mapping[str, ConceptWords]
     recorded: str
+    drafted: str
     sexes: Mapping[Sex, str]
     years: Sentence
     change: Sentence
@@ -76,6 +79,7 @@ def contributor_words(vocabulary: Vocabulary, words: CardWords, model: ModelWord
         words=words,
         concepts={concept.id: _concept_words(concept, words, model.phrases.get(concept.id)) for concept in vocabulary},
         recorded=words.say("recorded"),
+        drafted=words.say("drafted"),
         sexes={"female": words.say("female"), "male": words.say("male")},
         years=words.sentence("years", "count"),
         change=words.sentence("change", "change", "time"),
@@ -85,16 +89,19 @@ def contributor_words(vocabulary: Vocabulary, words: CardWords, model: ModelWord
 
 def _concept_words(concept: Concept, words: CardWords, phrase: Phrase | None) -> ConceptWords:
     own = concept.words[words.language]
+    is_draft = concept.drafts_of is not None
     is_recorded = concept.kind in {"condition", "medication"}
+    absence = "not_drafted" if is_draft else "not_recorded" if is_recorded else "not_measured"
     other = _behind_space(phrase.other if phrase else None)
     return ConceptWords(
         id=concept.id,
         kind=concept.kind,
+        is_draft=is_draft,
         name=f"**{own.name}**",
         unit=_behind_space(own.unit),
         decimals=concept.decimals,
         has_change=concept.unit is not None,
-        nothing=words.say("not_recorded" if is_recorded else "not_measured"),
+        nothing=words.say(absence),
         references={sex: _reference(concept, words, sex) for sex in (None, "female", "male")},
         high=_behind_space(phrase.high if phrase else None) or other,
         low=_behind_space(phrase.low if phrase else None) or other,
@@ -146,7 +153,8 @@ class ContributorWriter:
             phrase = concept.low
         else:
             phrase = concept.other
-        return f"- {bar} {concept.name} {self._facts(reading, concept, reference)}.{phrase}"
+        facts = self._words.drafted if concept.is_draft else self._facts(reading, concept, reference)
+        return f"- {bar} {concept.name} {facts}.{phrase}"
 
     def _facts(self, reading: Reading, concept: ConceptWords, reference: Reference) -> str:
         """The value with its reference range, its age and time, and the change against the value before it."""

@@ -63,6 +63,7 @@ class ReadingPlan:
         expected: the concepts of which nothing is a gap.
         families: concepts whose contributions a card adds up, in the order of the features.
         family_of: for each feature the number of its family.
+        drafts: the concepts of draft orders. They are read only while they hold: what was once a draft is none now.
     """
 
     spec: ModelSpec
@@ -73,10 +74,12 @@ class ReadingPlan:
     expected: tuple[str, ...] = field(init=False)
     families: tuple[tuple[str, ...], ...] = field(init=False)
     family_of: NDArray[np.intp] = field(init=False)
+    drafts: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         features = self.spec.features
-        kinds = {name: self.vocabulary.concept(name).kind for name in features.concepts}
+        drafts = frozenset(one.id for one in self.vocabulary if one.drafts_of is not None)
+        kinds = {name: self.vocabulary.concept(name).kind for name in features.concepts if name not in drafts}
         families = [self.spec.family_of(feature.concepts[0]) for feature in features]
         numbers = {family: number for number, family in enumerate(dict.fromkeys(families))}
         prepared = {
@@ -85,6 +88,7 @@ class ReadingPlan:
             "measured": frozenset(name for name, kind in kinds.items() if kind == MEASURED),
             "expected": tuple(name for name, kind in kinds.items() if kind in EXPECTED),
             "families": tuple(numbers),
+            "drafts": drafts,
             "family_of": np.array([numbers[family] for family in families], np.intp),
         }
         for name, value in prepared.items():
@@ -101,6 +105,9 @@ class ReadingPlan:
         known = events.known <= at  # what is known then was measured by then
         if len(events.patients) > 1:
             known &= events.patient == patient
+        if self.drafts:
+            is_draft = np.array([name in self.drafts for name in events.concepts], np.bool_)
+            known &= ~is_draft[events.concept] | (events.until > at)
         return self.nothing | {name: one for name, one in _latest(events, known) if name in self.nothing}
 
     def seen(self, readings: Readings, at: int) -> Readings:

@@ -80,18 +80,18 @@ def procedure(resource: fhir.Procedure, version: FhirVersion) -> Held | Refused:
     return _held(when, _end(period), open_end=resource.status in statuses.OPEN)
 
 
-def service_request(resource: fhir.ServiceRequest, *, draft: bool = False) -> Held | Refused:
+def service_request(resource: fhir.ServiceRequest) -> Held | Refused:
     """An examination or procedure ordered: from the order on."""
-    allowed = resource.status == "draft" if draft else statuses.SERVICE_REQUEST.get(resource.status or "", False)
-    if not allowed or resource.doNotPerform or not _ordered(resource.intent, draft=draft):
+    allowed = statuses.SERVICE_REQUEST.get(resource.status or "", False)
+    if not allowed or resource.doNotPerform or not _ordered(resource.intent):
         return _status(resource)
     return _held(at_latest(resource.authoredOn), None, open_end=resource.status in statuses.OPEN)
 
 
-def medication_request(resource: fhir.MedicationRequest, *, draft: bool = False) -> Held | Refused:
+def medication_request(resource: fhir.MedicationRequest) -> Held | Refused:
     """A drug ordered: from the order on, until its validity or its doses end; for good while it is active."""
-    allowed = resource.status == "draft" if draft else statuses.MEDICATION_REQUEST.get(resource.status or "", False)
-    if not allowed or resource.doNotPerform or not _ordered(resource.intent, draft=draft):
+    allowed = statuses.MEDICATION_REQUEST.get(resource.status or "", False)
+    if not allowed or resource.doNotPerform or not _ordered(resource.intent):
         return _status(resource)
     ends = [_end(dosage.timing.repeat.boundsPeriod) for dosage in resource.dosageInstruction]
     bounded = [end for end in ends if end is not None]
@@ -178,9 +178,9 @@ def _held(when: When | Refused, end: str | None, *, open_end: bool) -> Held | Re
     return until if isinstance(until, Refused) else Held(when, until)
 
 
-def _ordered(intent: str | None, *, draft: bool) -> bool:
-    """A draft is often still a proposal; an order without an intent, which FHIR demands, is taken for one."""
-    return draft or intent is None or statuses.ORDER_INTENT.get(intent, False)
+def _ordered(intent: str | None) -> bool:
+    """An order without an intent, which FHIR demands, is taken for one."""
+    return intent is None or statuses.ORDER_INTENT.get(intent, False)
 
 
 def _status(resource: msgspec.Struct) -> Refused:

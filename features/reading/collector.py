@@ -57,6 +57,7 @@ class Collector:
             concepts=interpreter.concepts,
             instances=Instances(),
             refusals=refusals,
+            drafts=interpreter.drafts,
         )
         self._only = only
         self._patients: dict[str, int] = {name: i for i, name in enumerate(self.said.patients)}
@@ -86,9 +87,9 @@ class Collector:
         first = bytes(raws[0])
         if first == bytes(raws[-1]) and first[:1] == b"{" and b"".join(raws) == first * len(raws):
             # All of one patient, as in a call: no JSON object is the beginning of another one, so all are alike.
-            subjects = [self._numbered(first)] * len(raws)
+            subjects = [self.numbered(first)] * len(raws)
         else:
-            subjects = [self._numbered(bytes(raw)) for raw in raws]
+            subjects = [self.numbered(bytes(raw)) for raw in raws]
         if min(subjects) < 0:
             for subject in subjects:
                 self.count_unusable(subject)
@@ -96,7 +97,7 @@ class Collector:
 
     def subject(self, raw: msgspec.Raw) -> int:
         """The patient that a resource is about; negative, and counted, where it must not be used."""
-        subject = self._numbered(bytes(raw))
+        subject = self.numbered(bytes(raw))
         self.count_unusable(subject)
         return subject
 
@@ -106,7 +107,8 @@ class Collector:
             reason, detail = UNUSABLE[subject]
             self.refusals.add(reason, detail=detail)
 
-    def _numbered(self, wording: bytes) -> int:
+    def numbered(self, wording: bytes) -> int:
+        """The patient whom a reference, as JSON, names; negative where it must not be used, and not yet counted."""
         found = self._subjects.get(wording)
         return self._resolve(wording) if found is None else found
 
@@ -149,7 +151,7 @@ class Collector:
         instances.type.append(TYPE_NUMBERS[type(resource).__name__])
         instances.id.append(resource.id)
         instances.meta.append(resource.meta)
-        instances.identifier.append(_identifier(getattr(resource, "identifier", ())))
+        instances.identifier.append(identifier(getattr(resource, "identifier", ())))
         instances.rank.append(statuses.RANK.get(status or "", 0))
         return len(instances) - 1
 
@@ -165,16 +167,16 @@ class Collector:
 
 
 def _identifiers(resources: Sequence[fhir.Observation]) -> list[str | None]:
-    """As `_identifier`, of each; the first of them, as nearly always, without a call."""
+    """As `identifier`, of each; the first of them, as nearly always, without a call."""
     several = [one.identifier for one in resources]
     if not any(several):
         return [None] * len(several)
     return [
-        f"{of[0].system}|{of[0].value}" if of and of[0].system and of[0].value else _identifier(of) for of in several
+        f"{of[0].system}|{of[0].value}" if of and of[0].system and of[0].value else identifier(of) for of in several
     ]
 
 
-def _identifier(identifiers: Iterable[fhir.Identifier]) -> str | None:
+def identifier(identifiers: Iterable[fhir.Identifier]) -> str | None:
     """The first business identifier that says whose it is."""
     for one in identifiers:
         if one.system and one.value:

@@ -72,6 +72,22 @@ QuantityKey = tuple[int, str | None, str | None, str | None, str | None]
 """Number of a meaning; a Quantity's unit, system, code and comparator."""
 
 
+class Worded(NamedTuple):
+    """What the wordings of measurements mean, by number.
+
+    Attributes:
+        concept: int32, position of the concept.
+        conversion: int64, of the quantity: see `Interpreter.quantity_numbers`.
+    """
+
+    concept: NDArray[np.int32]
+    conversion: NDArray[np.int64]
+
+
+NO_CONCEPT, NOT_PLAIN = -1, -2
+"""Wordings whose code no concept has; and those that are no code, name several concepts, or demand a method."""
+
+
 # Stands first among the conversions, so that there is one to index where all quantities were refused.
 _UNUSED = (1.0, 0.0, -np.inf, np.inf)
 
@@ -88,11 +104,20 @@ class Interpreter:
         self.vocabulary = converter.vocabulary
         self.concepts = tuple(concept.id for concept in self.vocabulary)
         self._index = {name: i for i, name in enumerate(self.concepts)}
+        self.drafts = tuple(
+            (self._index[one.drafts_of], self._index[one.id])
+            for one in self.vocabulary
+            if one.drafts_of is not None and one.drafts_of in self._index
+        )
+        self.reads_drafts = any(one.drafts_of is not None for one in self.vocabulary)
         self.has_demands = any(code.demands for concept in self.vocabulary for code in concept.codes)
         self._matcher = Matcher(self.vocabulary)
         self._wordings: dict[tuple[Kind, bool], dict[bytes, Meanings]] = {}
         self._meanings: dict[tuple[str, str, int, bool], Meaning] = {}
         self._quantities: dict[QuantityKey, int] = {}
+        self._worded: dict[bytes, int] = {}
+        self._worded_columns = [(0, 0)]
+        self._worded_arrays: Worded | None = None
         self._conversions = [_UNUSED]
         self._refused: dict[Refused, int] = {}
         self._refused_list: list[Refused] = []
@@ -142,6 +167,7 @@ class Interpreter:
         """The numbers of the wordings of quantities known so far: of a conversion, or −1 − the number of a refusal."""
         if len(self._quantities) > MOST_WORDINGS:
             self._quantities.clear()
+            self._forget_worded()
             self._conversions = [_UNUSED]
             self._scales = None
         return self._quantities
@@ -152,6 +178,44 @@ class Interpreter:
         if found is None:
             found = self._quantities[key] = self._resolve(key, meaning)
         return found
+
+    def worded_numbers(self) -> Mapping[bytes, int]:
+        """The numbers, in `worded`, of the wordings of whole measurements known so far; NO_CONCEPT, or NOT_PLAIN."""
+        self.quantity_numbers()
+        if len(self._worded) > MOST_WORDINGS:
+            self._forget_worded()
+        return self._worded
+
+    def worded_number(self, key: bytes, code: bytes, quantity: Sequence[str | None]) -> int:
+        """As `worded_numbers`, for a wording that was not seen before.
+
+        Args:
+            key: the wording.
+            code: a CodeableConcept as JSON.
+            quantity: unit, system, code and comparator.
+        """
+        if len(key) > LONGEST_WORDING:
+            return NOT_PLAIN
+        meanings = self.meanings(code, "observation")
+        if meanings is None or len(meanings) > 1 or any(meaning.demands is not None for meaning in meanings):
+            number = NOT_PLAIN
+        elif not meanings:
+            number = NO_CONCEPT
+        else:
+            (meaning,) = meanings
+            unit, system, unit_code, comparator = quantity
+            conversion = self.quantity_number((meaning.number, unit, system, unit_code, comparator), meaning)
+            number = len(self._worded_columns)
+            self._worded_columns.append((meaning.position, conversion))
+        self._worded[key] = number
+        return number
+
+    def worded(self) -> Worded:
+        """What wordings mean, by their number."""
+        if self._worded_arrays is None or len(self._worded_arrays.concept) < len(self._worded_columns):
+            concept, conversion = np.array(self._worded_columns, np.int64).T
+            self._worded_arrays = Worded(concept.astype(np.int32), np.ascontiguousarray(conversion))
+        return self._worded_arrays
 
     def scales(self) -> Scales:
         """The conversions by number."""
@@ -171,6 +235,11 @@ class Interpreter:
     def refused(self, number: int) -> Refused:
         """The refusal of a number."""
         return self._refused_list[number - 1]
+
+    def _forget_worded(self) -> None:
+        self._worded.clear()
+        self._worded_columns = [(0, 0)]
+        self._worded_arrays = None
 
     def _table(self, kind: Kind, *, drafts: bool) -> dict[bytes, Meanings]:
         table = self._wordings.get((kind, drafts))

@@ -10,10 +10,13 @@ from features import times
 from features.reading import clinical, encounters, fhir, statuses
 from features.reading.collector import Collector
 from features.reading.decode import decode_lines, decode_resource, decode_searchset
+from features.reading.drafts import DraftOrder, DraftReader
 from features.reading.interpreter import Interpreter, Meanings, Refused
 from features.reading.observations import ObservationReader, codings
 from features.reading.observer import Observer
 from features.reading.references import patient_id, type_and_id
+from features.reading.scan.plain import PlainReader, Understood, has_versions
+from features.reading.scan.searchset import Page, Searchset, scan, text_of
 from features.reading.settle import Record, settle
 from features.reading.statements import Referral, ReportTime, Row, Statements, Stay, Stayed, When
 from features.reading.timing import LATEST, report_times
@@ -76,13 +79,43 @@ class Reader:
         self._collector = Collector(self._interpreter, Refusals(), only=self._only)
         self._observations = ObservationReader(self._interpreter, self._collector, observer=self._observer)
 
-    def read_searchset(self, raw: bytes | msgspec.Raw) -> None:
+    def read_searchset(self, raw: Page) -> None:
         """Read a FHIR Bundle, or a single resource, from its JSON."""
-        self.read(decode_searchset(raw, self.refusals))
+        self.read_searchsets((raw,))
 
-    def read_searchsets(self, raws: Iterable[bytes | msgspec.Raw]) -> None:
+    def read_searchsets(self, raws: Iterable[Page]) -> None:
         """Read several of them, faster than one by one."""
-        self.read([resource for raw in raws for resource in decode_searchset(raw, self.refusals)])
+        pages = [raw if isinstance(raw, Searchset) else scan(raw) or raw for raw in raws]
+        is_told = self._observer is not None  # of each Observation: columns will not do
+        if not is_told and any(isinstance(page, Searchset) for page in pages) and self._read_scanned(pages):
+            return
+        texts = map(text_of, pages)
+        self.read([resource for text in texts for resource in decode_searchset(text, self.refusals)])
+
+    def _read_scanned(self, pages: Iterable[Page]) -> bool:
+        """Read searchsets whose plain Observations are columns already.
+
+        False, and nothing read, if another resource may be a version of one of them: of two that are alike the one
+        that was read later holds, so they must be read in their order.
+        """
+        self._resume()
+        refusals, others, understood = Refusals(), list[fhir.Resource](), list[Understood]()
+        plain = PlainReader(self._interpreter, self._collector, self._observations)
+        for page in pages:
+            if not isinstance(page, Searchset):
+                others += decode_searchset(page, refusals)
+                continue
+            understood.append(plain.understand(page))
+            left = (*page.others, *page.resources(understood[-1].left))
+            others += filter(None, [decode_resource(resource, refusals) for resource in left])
+        if has_versions(others, [one.searchset for one in understood]):
+            return False
+        self._collector.refusals.update(refusals)
+        for one in understood:
+            plain.read(one)
+        if others:
+            self.read(others)
+        return True
 
     def read_lines(self, block: bytes) -> bool:
         """Read whole NDJSON lines; False, and nothing read, if one of them cannot be decoded."""
@@ -109,22 +142,19 @@ class Reader:
             for resource in compress(resources, map(is_not, map(type, resources), repeat(fhir.Observation))):
                 self._read_one(resource)
 
-    def read_drafts(self, raw: bytes | msgspec.Raw, *, at: int) -> None:
+    def read_drafts(self, raw: bytes | msgspec.Raw, *, at: int) -> tuple[DraftOrder, ...]:
         """Read the draft orders of an order hook: what is about to be ordered, at the time of the call.
 
         Args:
             raw: the Bundle `draftOrders`.
             at: UTC microseconds.
+
+        Returns:
+            What each entry orders, or why it is not known; entries of other types than orders are counted alone.
         """
-        for resource in decode_searchset(raw, self.refusals):
-            self._collector.said.resources += 1
-            match resource:
-                case fhir.MedicationRequest():
-                    self._read_draft(resource, clinical.medication_request(resource, draft=True), at)
-                case fhir.ServiceRequest():
-                    self._read_draft(resource, clinical.service_request(resource, draft=True), at)
-                case _:
-                    self.refusals.add(Reason.RESOURCE_NOT_READ, detail=type(resource).__name__)
+        self._resume()
+        drafts = DraftReader(self._interpreter, self._collector, patient=self._only, version=self._version)
+        return drafts.read(raw, at=at)
 
     def take(self) -> Statements:
         """What was read since the last take, to be settled elsewhere, perhaps together with other parts."""
@@ -232,31 +262,6 @@ class Reader:
             if isinstance(resource, fhir.Medication) and _bare(resource.id) == _bare(reference):
                 return clinical.drug_code(resource)
         return None
-
-    def _read_draft(
-        self, order: fhir.MedicationRequest | fhir.ServiceRequest, held: clinical.Held | Refused, at: int
-    ) -> None:
-        patient = self._collector.subject(order.subject)
-        if patient < 0:
-            return
-        if isinstance(held, clinical.Held) or held.reason in {Reason.TIME_MISSING, Reason.TIME_INVALID}:
-            held = clinical.Held(When(at, at), LATEST)  # whatever was written down: it is being ordered now
-        kinds: tuple[Kind, ...] = ("medication",)
-        if isinstance(order, fhir.MedicationRequest):
-            drug = clinical.medication_of(order, self._version)
-            code = self._contained_drug(order, drug) if isinstance(drug, str) else drug
-        else:
-            code, kinds = clinical.order_code(order, self._version), ("procedure", "observation", "order")
-        if code is None or isinstance(code, Refused):
-            why = clinical.NO_DRUG if code is None else code
-            self.refusals.add(why.reason, None, why.detail)
-            return
-        found = [self._interpreter.meanings(bytes(code), kind, drafts=True) for kind in kinds]
-        meanings = tuple(meaning for one in found for meaning in one or ())
-        if not meanings:
-            self.refusals.add(Reason.CODE_NOT_MAPPED)
-        else:
-            self._collector.say(self._collector.enlist(order, patient, order.status), meanings, held)
 
     # Patients, stays, reports, and what others refer to
 

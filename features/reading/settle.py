@@ -21,6 +21,7 @@ from features.events import Events
 from features.reading.fhir import Meta
 from features.reading.interpreter import Refused
 from features.reading.references import type_and_id
+from features.reading.signed import before_signing
 from features.reading.statements import TYPE_NUMBERS, TYPES, Row, Rows, Statements, Stay, events_of
 from features.refusals import Reason, Refusals
 
@@ -54,6 +55,10 @@ def settle(statements: Statements) -> Record:
     if gone is not None:
         counts = counts & ~gone.rows
         stays = [one for one in stays if not gone.instances[one.instance]]
+    drafts = before_signing(statements, rows, counts)
+    if drafts is not None:
+        rows = Rows.join((rows, drafts))
+        counts = np.concatenate((counts, drafts.counts))
     return Record(
         events=events_of(statements, rows, counts),
         stays=tuple([one.stay for one in stays]),
@@ -186,7 +191,7 @@ def _replaced(statements: Statements, rows: Rows, refusals: Refusals) -> _Gone |
 
 
 def _version(statements: Statements, number: int, known: int) -> _Version:
-    meta, rank = statements.instances.meta[number], statements.instances.rank[number]
+    meta, rank = statements.instances.meta_of(number), statements.instances.rank[number]
     return _Version(_updated(meta), _version_number(meta), known, rank, number)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.events import Events
+from features.reading.decode import decode_part
 from features.reading.fhir import RESOURCES, Meta
 from features.reading.interpreter import Refused
 from features.refusals import Refusals
@@ -181,17 +182,26 @@ EMPTY = Rows(
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Instances:
-    """The resources that have a say, one entry each in every list."""
+    """The resources that have a say, one entry each in every list; a `meta` may be left undecoded."""
 
     patient: list[int] = field(default_factory=list)
     type: list[int] = field(default_factory=list)
     id: list[str | None] = field(default_factory=list)
     identifier: list[str | None] = field(default_factory=list)
-    meta: list[Meta | None] = field(default_factory=list)
+    meta: list[Meta | bytes | None] = field(default_factory=list)
     rank: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.patient)
+
+    def meta_of(self, number: int) -> Meta | None:
+        """The `meta` of one resource."""
+        meta = self.meta[number]
+        return decode_part(meta, Meta) if isinstance(meta, bytes) else meta
+
+    def metas(self) -> list[Meta | None]:
+        """The `meta` of all resources."""
+        return [self.meta_of(number) for number in range(len(self.meta))]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -203,6 +213,7 @@ class Statements:
         concepts: ids of the vocabulary, in its order; rows index it.
         directory: by reference, the concepts (index, ordinal) that a Medication or Location names, and the codings of
             a Specimen.
+        drafts: pairs of a concept (index) and a concept of its drafts (index).
     """
 
     patients: list[str]
@@ -217,6 +228,7 @@ class Statements:
     reports: list[ReportTime] = field(default_factory=list)
     directory: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     specimens: dict[str, Codings] = field(default_factory=dict)
+    drafts: tuple[tuple[int, int], ...] = ()
     resources: int = 0
 
 

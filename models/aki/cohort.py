@@ -23,11 +23,21 @@ def cohort(record: Record) -> Cohort:
     Left out are times after an acute kidney injury of the last 7 days, and times at which the outcome cannot be
     told: without a creatinine in the 7 days before, or without one in the 48 hours after.
     """
-    stays = [stay for stay in record.stays if stay.encounter_class in INPATIENT]
+    stays = inpatient(record)
     found = hourly(record, stays, "inpatient stays, an index time every hour")
     found = found.where(
         _every_six_hours(record, found, stays), f"every {EVERY_HOURS} h, from {FROM_HOURS} h after admission"
     )
+    return adults_at_risk(record, found)
+
+
+def inpatient(record: Record) -> list[Stay]:
+    """The stays in hospital."""
+    return [stay for stay in record.stays if stay.encounter_class in INPATIENT]
+
+
+def adults_at_risk(record: Record, found: Cohort) -> Cohort:
+    """The index times of adults without an injury, of whom it can be told whether one followed."""
     birth = first_event(record.events, "age")[found.patients]
     found = found.where(
         found.times - birth >= ADULT_YEARS * MICROSECONDS_PER_YEAR, "adults, 18 years and older, age known"

@@ -1,4 +1,4 @@
-"""The demonstration runs from nothing to three cards, and ends when told to."""
+"""The demonstration runs from nothing to cards, and ends when told to."""
 
 import socket
 import threading
@@ -15,7 +15,7 @@ from serving.settings import Settings
 from training import pipeline
 from training.recipe import Recipe, load_recipe
 
-PATIENTS = 300
+PATIENTS = 800
 
 
 def small(folder: Path) -> Recipe:
@@ -29,17 +29,20 @@ def free_port() -> int:
     return port
 
 
-def test_the_demonstration_ends_with_three_cards(
+def test_the_demonstration_ends_with_cards_of_charts_and_of_orders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(pipeline, "load_recipe", small)
     demo.run(port=free_port(), patients=PATIENTS, state=tmp_path, language="en", once=True)
     printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert [title for title in ("Low risk", "Middle risk, values missing", "High risk") if title not in printed] == []
-    assert printed.count("Acute kidney injury risk in the next 48 h") == 3
+    assert printed.count("Acute kidney injury risk in the next 48 h") == 3 + 2
+    assert printed.count("About to be ordered: ") == 2
+    assert printed.count("No card: none of the drugs") == 1
     assert "Not available:" in printed
     assert len(load_samples(tmp_path / "aki" / "examples")) == 3
-    assert load(tmp_path / "aki" / "bundle", find("aki").spec).manifest.model_id == "aki"
+    for model in demo.MODELS:
+        assert load(tmp_path / model / "bundle", find(model).spec).manifest.model_id == model
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

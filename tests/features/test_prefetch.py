@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cds_hooks.prefetch import validate_template
+from cds_hooks.templates import read_template, read_templates
 from features.feature import Aggregate, Aggregation, FeatureSet
 from features.prefetch import LONGEST_BASE, LONGEST_URL, PAGE_SIZE, CdsHooksVersion, page_reaches, prefetch_templates
 from features.reading.fhir import KNOWN_TYPES
@@ -48,7 +48,8 @@ def codes_of(templates: dict[str, str]) -> Iterator[str]:
 @pytest.mark.parametrize("hook", ["patient-view", "order-sign", "encounter-discharge"])
 def test_templates_are_valid_in_cds_hooks(hook: str, features: FeatureSet) -> None:
     for template in prefetch_templates(features, load_vocabulary()).values():
-        validate_template(template, hook)
+        assert read_template(template, hook).version == "2.0"
+    assert read_templates(prefetch_templates(features, load_vocabulary(), version="3.0"), hook)
 
 
 @pytest.mark.parametrize("features", FEATURE_SETS.values(), ids=FEATURE_SETS.keys())

@@ -10,7 +10,7 @@ from features.events import Event, Events
 from features.reading.reader import Record, Stay
 from features.refusals import Refusals
 from models.bundle import FlowStep
-from models.cohort import first_event, hourly, last_event
+from models.cohort import during, first_event, hourly, last_event, moments
 
 START = 1_750_000_000_000_000
 Span = tuple[str, float, float | None]
@@ -100,3 +100,39 @@ def test_a_first_event_can_be_asked_of_some_events_only() -> None:
     events = Events.of([event("a", 1, value=90.0), event("a", 2, value=140.0), event("a", 3, value=150.0)])
     fast = first_event(events, "heart_rate", lambda all_events: all_events.value > 130)
     assert fast.tolist() == [START + 2 * HOUR]
+
+
+def found_moments(events: Sequence[Event], *concepts: str) -> list[tuple[str, float]]:
+    found = moments(Events.of(events, patients=("a", "b")), concepts, "orders")
+    assert found.flow == (
+        FlowStep(step="orders", patients=len(set(found.patients.tolist())), index_times=len(found.times)),
+    )
+    return [
+        ("ab"[patient], (time - START) / HOUR)
+        for patient, time in zip(found.patients.tolist(), found.times.tolist(), strict=True)
+    ]
+
+
+def test_moments_are_the_times_of_some_events_each_once() -> None:
+    """Sorted by patient and time; concepts that nobody has are no fault."""
+    events = [
+        *(event("b", 1, "statin"), event("a", 3, "statin"), event("a", 2, "nitrate"), event("a", 3, "nitrate")),
+        event("a", 0, "heart_rate"),
+    ]
+    assert found_moments(events, "statin", "nitrate", "aspirin") == [("a", 2), ("a", 3), ("b", 1)]
+    assert found_moments(events, "aspirin") == []
+
+
+@pytest.mark.parametrize(
+    ("stays", "expected"),
+    [
+        pytest.param([("a", 1, 3)], [False, True, True, False], id="both ends are inside"),
+        pytest.param([("a", 2, None)], [False, False, True, False], id="no end: it goes on"),
+        pytest.param([("a", 0, 0), ("b", 0, 5)], [True, False, False, True], id="of two patients"),
+        pytest.param([], [False, False, False, False], id="none"),
+    ],
+)
+def test_which_moments_lie_in_a_stay(stays: list[Span], expected: list[bool]) -> None:
+    events = [*(event("a", hour, "statin") for hour in (0, 1, 3)), event("b", 1, "statin")]
+    whole = record(events, stays)
+    assert during(whole, moments(whole.events, ("statin",), "orders"), whole.stays).tolist() == expected

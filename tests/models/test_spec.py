@@ -63,6 +63,11 @@ def spec(**changes: Any) -> ModelSpec:
         pytest.param(
             {"families": (("heart_rate", "lactate"), ("lactate",))}, "in one family at most", id="in two families"
         ),
+        pytest.param(
+            {"triggers": ("vancomycin_draft",)},
+            r"triggers are draft orders; expected one of the hooks \['order-select', 'order-sign'\]",
+            id="triggers on no order hook",
+        ),
     ],
 )
 def test_a_specification_that_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -125,6 +130,7 @@ def test_minimum_data_that_cannot_be_met_is_refused(
             {"minimum_data": (MinimumData(concepts=("heart_rate",), at_least=1, within_hours=12.0),)},
             id="how recent the minimum data must be",
         ),
+        pytest.param({"hooks": ("order-sign",), "triggers": ("vancomycin_draft",)}, id="triggers"),
         pytest.param({"bands": (LOW,)}, id="bands"),
         pytest.param(
             {"bands": (LOW, RiskBand(id="high", indicator="critical", rule=HIGH.rule))}, id="a band's indicator"
@@ -153,6 +159,13 @@ def test_the_fingerprint_stays_when_only_the_telling_changes(changes: dict[str, 
 def test_the_fingerprint_is_the_same_in_every_process() -> None:
     """A bundle carries it: were it to depend on the process or on field order, every bundle would be refused."""
     assert spec().fingerprint == "38298fe323ee1b1349409514e0fa17ac96df348d8b18cc20fcaf24294e325213"
+
+
+def test_triggers_are_part_of_the_fingerprint_and_their_absence_is_not() -> None:
+    """Bundles that were released before there were triggers stay what they were."""
+    signed = {"hooks": ("order-sign",)}
+    both = [spec(**signed, triggers=triggers).fingerprint for triggers in (("vancomycin_draft",), ("statin_draft",))]
+    assert len({*both, spec(**signed).fingerprint}) == 3
 
 
 def test_a_concept_without_relatives_is_its_own_family() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.reading.fhir import Meta
-from features.reading.interpreter import Refused
+from features.reading.interpreter import Interpreter, Refused
 from features.reading.statements import EMPTY, Confirmation, Instances, Referral, ReportTime, Rows, Statements, Stayed
 from features.refusals import Refusals
 from training.extract.spill import partition_of
@@ -102,7 +102,7 @@ def _portions(said: Statements, rows: Rows, patients: Cut, instances: Cut, rows_
     patient, kind, rank = (
         np.array(column, np.int32)[instances.order] for column in (patients.local[own.patient], own.type, own.rank)
     )
-    ids, identifiers, metas = instances.sorted(own.id), instances.sorted(own.identifier), instances.sorted(own.meta)
+    ids, identifiers, metas = instances.sorted(own.id), instances.sorted(own.identifier), instances.sorted(own.metas())
     columns = [column[rows_cut.order] for column in rows._replace(instance=instances.local[rows.instance])]
     stays = _by_instance(said.stays, instances)
     medications, locations = (_referrals(several, instances) for several in (said.medications, said.locations))
@@ -161,14 +161,20 @@ def _grouped(pairs: Iterable[tuple[int, Item]]) -> dict[int, list[Item]]:
     return groups
 
 
-def join(portions: Iterable[bytes], concepts: tuple[str, ...]) -> Statements:
+def join(portions: Iterable[bytes], interpreter: Interpreter) -> Statements:
     """The statements of encoded portions, one behind the other as they are given.
 
     Args:
         portions: of one partition, in the order in which they were read.
-        concepts: of the vocabulary that they were read with.
+        interpreter: that they were read with.
     """
-    said = Statements(patients=[], concepts=concepts, instances=Instances(), refusals=Refusals())
+    said = Statements(
+        patients=[],
+        concepts=interpreter.concepts,
+        instances=Instances(),
+        refusals=Refusals(),
+        drafts=interpreter.drafts,
+    )
     numbers: dict[str, int] = {}
     rows = 0
     for encoded in portions:

@@ -38,7 +38,7 @@ def settle_partition(job: Job, partition: int) -> Record:
     job.check()
     with paused_collector():
         blobs = (read_blob(segment, partition) for segment in read_index(job.spill))
-        said = join(blobs, load_interpreter().concepts)
+        said = join(blobs, load_interpreter())
         said.directory, said.specimens = answers_for(job, partition)
         record = settle(said)
     return replace(record, stays=tuple(sorted(record.stays, key=stay_order)))

@@ -43,8 +43,8 @@ TIMELESS = "sex"
 def write_meds(parts: Iterable[Events], folder: Path, vocabulary: Vocabulary, *, name: str) -> int:
     """Write events as a MEDS data set; the folder appears only when it is whole.
 
-    Numbers become float32, as MEDS has them. `metadata/subjects.parquet` says which patient each subject is: it stays
-    where the patients' names may be known.
+    Numbers become float32, as MEDS has them; when orders were drafts is left out. `metadata/subjects.parquet` says
+    which patient each subject is: it stays where the patients' names may be known.
 
     Args:
         parts: no patient in two of them.
@@ -103,6 +103,9 @@ def _table(
     events: Events, vocabulary: Vocabulary, *, first_subject: int, codes: dict[str, tuple[str, str | None]]
 ) -> pa.Table:
     order = np.lexsort((events.concept, events.time, events.patient))
+    # MEDS has one code for a drug, whether it was ordered or about to be: an order would come back as two.
+    is_draft = np.array([vocabulary.concept(name).drafts_of is not None for name in events.concepts], np.bool_)
+    order = order[~is_draft[events.concept[order]]]
     code, unit, is_value, is_timeless = _named(events, vocabulary, codes)
     known, until = (_stamps(column[order], is_timeless[order]) for column in (events.known, events.until))
     return pa.table(
@@ -127,6 +130,8 @@ def _named(
     is_value, is_timeless = np.zeros(len(events), np.bool_), np.zeros(len(events), np.bool_)
     for number, concept_id in enumerate(events.concepts):
         concept, share = vocabulary.concept(concept_id), events.concept == number
+        if concept.drafts_of is not None:
+            continue
         is_number = concept.kind == "observation"
         is_value[share], is_timeless[share] = is_number, concept.id == TIMELESS
         for value in (0.0,) if is_number or concept.id == "age" else np.unique(events.value[share]).tolist():

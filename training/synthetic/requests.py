@@ -5,7 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from cds_hooks.prefetch import fill_template
+from cds_hooks.fhirpath import Scope
+from cds_hooks.templates import Template, Unfillable, fill, read_templates
+from models.spec import ORDER_HOOKS
+from training.synthetic.orders import order_context
 from training.synthetic.query import SearchError
 from training.synthetic.search import BASE_URL, PatientResources
 
@@ -17,6 +20,7 @@ def sample_request(
     at: datetime,
     hook: str = "patient-view",
     user_id: str = "Practitioner/example",
+    drafts: tuple[dict[str, Any], ...] = (),
 ) -> dict[str, Any]:
     """A request as JSON, its prefetch answered from the patient's resources as of `at`.
 
@@ -26,6 +30,7 @@ def sample_request(
         at: aware; when the chart is opened.
         hook: of the service.
         user_id: who opens it.
+        drafts: for an order hook, what is about to be ordered; at order-select all of it was just chosen.
 
     Returns:
         The request; the same input gives the same hookInstance. A read that finds nothing is null, as CDS Hooks
@@ -34,11 +39,15 @@ def sample_request(
     Raises:
         SearchError: a template has a token that this context cannot fill, or is a query that the search cannot answer.
     """
-    context = {"userId": user_id, "patientId": resources.patient}
+    context: dict[str, Any] = {"userId": user_id, "patientId": resources.patient}
     encounter = _current_encounter(resources, at)
     if encounter is not None:
         context["encounterId"] = encounter
-    prefetch = {key: _answer(resources, key, template, context, at) for key, template in templates.items()}
+    if hook in ORDER_HOOKS:
+        context |= order_context(drafts, hook)
+    scope = Scope(context=context, today=at.date())
+    queries = read_templates(templates, hook)
+    prefetch = {key: _answer(resources, key, template, scope, at) for key, template in queries.items()}
     name = f"{BASE_URL}/{hook}/{resources.patient}/{at.isoformat()}"
     return {
         "hook": hook,
@@ -49,12 +58,15 @@ def sample_request(
 
 
 def _answer(
-    resources: PatientResources, key: str, template: str, context: Mapping[str, str], at: datetime
+    resources: PatientResources, key: str, template: Template, scope: Scope, at: datetime
 ) -> dict[str, Any] | None:
-    query = fill_template(template, context)
-    if query is None:
-        raise SearchError(f"Prefetch template {key!r}: a token cannot be filled from {sorted(context)}.")
-    return resources.answer(query, at=at)
+    try:
+        query = fill(template, scope)
+    except Unfillable as error:
+        raise SearchError(
+            f"Prefetch template {key!r}: a token cannot be filled from {sorted(scope.context)}."
+        ) from error
+    return None if query is None else resources.answer(query, at=at)
 
 
 def _current_encounter(resources: PatientResources, at: datetime) -> str | None:

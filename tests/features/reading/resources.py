@@ -79,6 +79,7 @@ def read(*resources: dict[str, Any], patient: str | None = PATIENT, converter: C
     events = [
         Seen(name := record.events.concepts[concept], _shown(name, value), minute(time), minute(known))
         for concept, value, time, known in zip(*(column.tolist() for column in columns), strict=True)
+        if not record.events.concepts[concept].endswith("_draft")  # tests/features/reading/test_drafts.py
     ]
     refusals = [
         (refusal.reason, refusal.concept, refusal.detail) for refusal, count in record.refusals for _ in range(count)

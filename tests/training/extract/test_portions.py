@@ -29,7 +29,7 @@ def test_wherever_the_cuts_are_the_record_is_the_same(
     edges = [0, *sorted(set(cuts)), len(lines)]
     segments = [_said(lines[start:stop]) for start, stop in pairwise(edges)]
     encoded = [cut_by_patient(said, partitions) for said in segments]
-    joined = [join((one[partition] for one in encoded), segments[0].concepts) for partition in range(partitions)]
+    joined = [join((one[partition] for one in encoded), load_interpreter()) for partition in range(partitions)]
     for one in joined:  # what is referred to goes another way, that of `references`
         for said in segments:
             one.directory.update(said.directory)

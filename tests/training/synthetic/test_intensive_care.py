@@ -11,8 +11,8 @@ from features.refusals import Reason
 from features.times import microseconds
 from models.catalog import find
 from serving.assess import Assessment, ServedModel, serve
+from serving.prefetched import assess_request
 from serving.samples import Example
-from serving.services import assess_request
 from training.synthetic.intensive_care import NOW, PATIENTS, write_examples
 
 NAMES = tuple(patient.id for patient in PATIENTS)
