@@ -4,47 +4,40 @@ Every answer other than 2xx is an OperationOutcome and carries the CORS headers,
 application's exception handlers. A fault is a 500, never an empty list of cards.
 """
 
-import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Security, params
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from cds_hooks import openapi
+from cds_hooks.body import BODY_LIMIT_BYTES, BODY_SECONDS, read_body
 from cds_hooks.cors import CorsPolicy
 from cds_hooks.discovery import ServiceRegistry
 from cds_hooks.errors import (
-    BodyTooLarge,
     CdsHooksError,
     InvalidRequest,
     MalformedBody,
     MethodNotAllowed,
     UnknownService,
-    UnsupportedMediaType,
 )
+from cds_hooks.faults import log_fault
 from cds_hooks.feedback import FeedbackEntry, decode_feedback
 from cds_hooks.outcome import MEDIA_TYPE, encode_outcome
+from cds_hooks.refusal import Refusal, RefusedAt
 from cds_hooks.request import CdsRequest, decode_request
-
-BODY_LIMIT_BYTES = 10 * 1024 * 1024
-
-# A body over the limit is still read, and dropped, up to this many times the limit: a client that is cut off
-# while it sends sees a broken connection instead of the 413.
-_DRAIN_FACTOR = 4
+from cds_hooks.security.caller import Caller, Endpoint
+from cds_hooks.security.errors import ClientRefused
 
 _DISCOVERY_PATH = "/cds-services"
 _CALL_PATH = "/cds-services/{service_id}"
 _FEEDBACK_PATH = "/cds-services/{service_id}/feedback"
-
-_logger = logging.getLogger("cds_hooks")
 
 
 class Services(Protocol):
@@ -54,30 +47,94 @@ class Services(Protocol):
     def registry(self) -> ServiceRegistry:
         """The services as they are now; the host may exchange it for another one while it runs."""
 
-    async def call(self, service_id: str, request: CdsRequest, headers: Mapping[str, str]) -> bytes:
-        """Answer one hook with an encoded CdsResponse. `headers`: of the HTTP request, whatever the case."""
+    async def call(
+        self, service_id: str, request: CdsRequest, headers: Mapping[str, str], caller: Caller | None
+    ) -> bytes:
+        """Answer one hook with an encoded CdsResponse.
 
-    async def feedback(self, service_id: str, entries: tuple[FeedbackEntry, ...]) -> None:
+        Args:
+            service_id: of a service in `registry`.
+            request: for this service, decoded and valid.
+            headers: of the HTTP request, whatever the case.
+            caller: the client, which may call this service; None where clients are not authenticated.
+        """
+
+    async def feedback(self, service_id: str, entries: tuple[FeedbackEntry, ...], caller: Caller | None) -> None:
         """Keep the outcomes of cards. An unknown card is no error: another instance may have shown it."""
 
 
+class Authenticator(Protocol):
+    """What lets clients in; cds_hooks.security.authenticator has one."""
+
+    async def authenticate(self, authorizations: Sequence[str], endpoint: Endpoint) -> Caller:
+        """The client that sent a request with these Authorization headers. Raises CdsHooksError."""
+
+
+OnRefusal: TypeAlias = Callable[[Refusal], None]
+
+# For OpenAPI alone and never run: a route here gets the request as it came, and asks the authenticator itself.
+_BEARER = Security(
+    HTTPBearer(
+        scheme_name="client",
+        bearerFormat="JWT",
+        description="A short-lived JWT that the client signed for this endpoint (CDS Hooks, Trusting CDS Clients).",
+        auto_error=False,
+    )
+)
+
+
 def cds_router(
-    services: Services, *, cors: CorsPolicy | None = None, body_limit_bytes: int = BODY_LIMIT_BYTES
+    services: Services,
+    *,
+    base: str = "",
+    cors: CorsPolicy | None = None,
+    body_limit_bytes: int = BODY_LIMIT_BYTES,
+    body_seconds: float = BODY_SECONDS,
+    authenticator: Authenticator | None = None,
+    on_refusal: OnRefusal | None = None,
 ) -> APIRouter:
-    """The three endpoints under /cds-services, and an honest answer to everything else there."""
-    edge = _Edge(services=services, cors=cors or CorsPolicy(), body_limit_bytes=body_limit_bytes)
+    """The three endpoints under /cds-services, and an honest answer to everything else there.
+
+    Args:
+        services: the host's.
+        base: path in front of /cds-services, such as `/3.0`: a token that names an endpoint under one base is not
+            for another one.
+        cors: which web pages may call; by default all.
+        body_limit_bytes: longest body that is read.
+        body_seconds: how long a body may take to arrive.
+        authenticator: asked first by discovery, calls and feedback, before anything else of the request is looked
+            at. Preflights pass: browsers send no token with them. None: everyone is let in.
+        on_refusal: told of each request that was refused before a service saw it; must return at once.
+    """
+    edge = _Edge(
+        services=services,
+        base=base,
+        cors=cors or CorsPolicy(),
+        body_limit_bytes=body_limit_bytes,
+        body_seconds=body_seconds,
+        authenticator=authenticator,
+        on_refusal=on_refusal,
+    )
+    return _routes(edge, secured=None if authenticator is None else [_BEARER])
+
+
+def _routes(edge: "_Edge", *, secured: list[params.Depends] | None) -> APIRouter:
+    discovery, call, feedback = (edge.base + path for path in (_DISCOVERY_PATH, _CALL_PATH, _FEEDBACK_PATH))
     router = APIRouter(route_class=_RawRoute, tags=["CDS Hooks"])
     # Calls pass FastAPI's own machinery by, which would cost a tenth of them; its route below tells OpenAPI of them.
-    router.routes.append(Route(_CALL_PATH, _Direct(edge), methods=["POST"]))
-    router.add_api_route(_DISCOVERY_PATH, edge.discovery, methods=["GET"], **openapi.DISCOVERY)
-    router.add_api_route(_CALL_PATH, edge.call, methods=["POST"], **openapi.CALL)
-    router.add_api_route(_FEEDBACK_PATH, edge.feedback, methods=["POST"], **openapi.FEEDBACK)
-    router.add_api_route(_DISCOVERY_PATH, edge.discovery, methods=["HEAD"], include_in_schema=False)
-    router.add_api_route(f"{_DISCOVERY_PATH}/", edge.discovery, methods=["GET"], include_in_schema=False)
-    router.routes.append(Route(_DISCOVERY_PATH, _Otherwise(edge, ("GET", "HEAD"))))
-    router.routes.append(Route(_CALL_PATH, _Otherwise(edge, ("POST",))))
-    router.routes.append(Route(_FEEDBACK_PATH, _Otherwise(edge, ("POST",))))
-    router.routes.append(Route(f"{_DISCOVERY_PATH}/{{rest:path}}", _Otherwise(edge, ())))
+    router.routes.append(Route(call, _Direct(edge), methods=["POST"]))
+    for path, endpoint, method, described in (
+        (discovery, edge.discovery, "GET", openapi.DISCOVERY),
+        (call, edge.call, "POST", openapi.CALL),
+        (feedback, edge.feedback, "POST", openapi.FEEDBACK),
+    ):
+        router.add_api_route(path, endpoint, methods=[method], dependencies=secured, **described)
+    router.add_api_route(discovery, edge.discovery, methods=["HEAD"], include_in_schema=False)
+    router.add_api_route(f"{discovery}/", edge.discovery, methods=["GET"], include_in_schema=False)
+    router.routes.append(Route(discovery, _Otherwise(edge, ("GET", "HEAD"))))
+    router.routes.append(Route(call, _Otherwise(edge, ("POST",))))
+    router.routes.append(Route(feedback, _Otherwise(edge, ("POST",))))
+    router.routes.append(Route(f"{discovery}/{{rest:path}}", _Otherwise(edge, ())))
     return router
 
 
@@ -89,76 +146,116 @@ class _RawRoute(APIRoute):
         return handler
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Visit:
+    """What is known of a request while it is dealt with. `handed_over`: the host has it, and keeps account of it."""
+
+    request: Request
+    at: RefusedAt
+    caller: Caller | None = None
+    handed_over: bool = False
+
+    @property
+    def service_id(self) -> str:
+        """As the path has it; there need not be such a service."""
+        service_id: str = self.request.path_params["service_id"]
+        return service_id
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Edge:
     """Where HTTP ends and the services begin."""
 
     services: Services
+    base: str
     cors: CorsPolicy
     body_limit_bytes: int
+    body_seconds: float
+    authenticator: Authenticator | None
+    on_refusal: OnRefusal | None
 
     async def discovery(self, request: Request) -> Response:
-        return await self.answer(request, self._discovery)
+        return await self.answer(_Visit(request=request, at="discovery"), self._discovery)
 
     async def call(self, request: Request) -> Response:
-        return await self.answer(request, self._call)
+        return await self.answer(_Visit(request=request, at="call"), self._call)
 
     async def feedback(self, request: Request) -> Response:
-        return await self.answer(request, self._feedback)
+        return await self.answer(_Visit(request=request, at="feedback"), self._feedback)
 
-    async def answer(self, request: Request, produce: Callable[[Request], Awaitable[bytes]]) -> Response:
+    async def answer(self, visit: _Visit, produce: Callable[[_Visit], Awaitable[bytes]]) -> Response:
         """What `produce` returns, or the OperationOutcome of what it raises."""
-        headers = dict(self.cors.answer_headers(request.headers.get("origin")))
+        headers = dict(self.cors.answer_headers(visit.request.headers.get("origin")))
         try:
-            body = await produce(request)
+            body = await produce(visit)
         except CdsHooksError as error:
             if error.status == CdsHooksError.status:
-                _log_fault(request, error)
-            return _refusal(error, headers)
+                log_fault(visit.request, error)
+            refused = error
         except RecursionError:
             # The host decodes deeper in the stack than we did: a body that just passed there fails here.
-            return _refusal(
-                MalformedBody("Expected a JSON object of ordinary depth; it is nested too deeply."), headers
-            )
+            refused = MalformedBody("Expected a JSON object of ordinary depth; it is nested too deeply.")
         except ClientDisconnect:
-            return _refusal(InvalidRequest("The client closed the connection before its body was complete."), headers)
+            refused = InvalidRequest("The client closed the connection before its body was complete.")
         except Exception as error:  # noqa: BLE001 - whatever it is, the client must get a 500 and not an empty list
-            _log_fault(request, error)
-            return _refusal(CdsHooksError("The service failed."), headers)
-        return Response(body, media_type="application/json" if body else None, headers=headers)
+            log_fault(visit.request, error)
+            refused = CdsHooksError("The service failed.")
+        else:
+            return Response(body, media_type="application/json" if body else None, headers=headers)
+        self._tell(visit, refused)
+        return _refusal(refused, headers)
 
-    async def _discovery(self, _: Request) -> bytes:
-        return self.services.registry.discovery
-
-    async def _call(self, request: Request) -> bytes:
+    async def _discovery(self, visit: _Visit) -> bytes:
+        await self._admit(visit, Endpoint(base=self.base))
         registry = self.services.registry
-        service_id: str = request.path_params["service_id"]
+        if visit.caller is None:
+            return registry.discovery
+        return registry.discovery_for(visit.caller.registration.may_call)
+
+    async def _call(self, visit: _Visit) -> bytes:
+        request, service_id = visit.request, visit.service_id
+        await self._admit(visit, Endpoint(base=self.base, service_id=service_id))
+        registry = self.services.registry
         registry.hooks_of(service_id)  # an unknown service is told before its body is read
         cds_request = decode_request(await self._body(request))
         registry.describe(service_id, cds_request.hook)
-        return await self.services.call(service_id, cds_request, request.headers)
+        visit.handed_over = True
+        return await self.services.call(service_id, cds_request, request.headers, visit.caller)
 
-    async def _feedback(self, request: Request) -> bytes:
-        service_id: str = request.path_params["service_id"]
+    async def _feedback(self, visit: _Visit) -> bytes:
+        service_id = visit.service_id
+        await self._admit(visit, Endpoint(base=self.base, service_id=service_id, feedback=True))
         self.services.registry.hooks_of(service_id)
-        await self.services.feedback(service_id, decode_feedback(await self._body(request)))
+        entries = decode_feedback(await self._body(visit.request))
+        visit.handed_over = True
+        await self.services.feedback(service_id, entries, visit.caller)
         return b""
 
+    async def _admit(self, visit: _Visit, endpoint: Endpoint) -> None:
+        if self.authenticator is not None:
+            authorizations = visit.request.headers.getlist("authorization")
+            visit.caller = await self.authenticator.authenticate(authorizations, endpoint)
+
+    def _tell(self, visit: _Visit, error: CdsHooksError) -> None:
+        """Tell the host of a request that it has not seen, in words of ours."""
+        if self.on_refusal is None or visit.handed_over:
+            return
+        named = visit.request.path_params.get("service_id")
+        client = error.client if isinstance(error, ClientRefused) else None
+        if visit.caller is not None:
+            client = visit.caller.registration.name
+        self.on_refusal(
+            Refusal(
+                at=visit.at,
+                status=error.status,
+                code=error.code,
+                service_id=named if named in self.services.registry else None,
+                client=client,
+            )
+        )
+
     async def _body(self, request: Request) -> bytes:
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            raise UnsupportedMediaType("Expected Content-Type: application/json; another or none came.")
-        chunks: list[bytes] = []
-        received = 0
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received <= self.body_limit_bytes:
-                chunks.append(chunk)
-            elif received > _DRAIN_FACTOR * self.body_limit_bytes:
-                break
-        if received > self.body_limit_bytes:
-            raise BodyTooLarge(f"Expected at most {self.body_limit_bytes} bytes; a longer body came.")
-        return b"".join(chunks)
+        return await read_body(request, limit_bytes=self.body_limit_bytes, seconds=self.body_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +282,10 @@ class _Otherwise:
             headers = dict(self.edge.cors.preflight_headers(request.headers.get("origin"), self.methods))
             response = Response(status_code=204, headers=headers | {"allow": ", ".join((*self.methods, "OPTIONS"))})
         else:
-            response = await self.edge.answer(request, self._refuse)
+            response = await self.edge.answer(_Visit(request=request, at="elsewhere"), self._refuse)
         await response(scope, receive, send)
 
-    async def _refuse(self, _: Request) -> bytes:
+    async def _refuse(self, _: _Visit) -> bytes:
         if not self.methods:
             raise UnknownService("Nothing lives at this path. GET /cds-services lists the services of this server.")
         allowed = ", ".join((*self.methods, "OPTIONS"))
@@ -202,27 +299,3 @@ def _refusal(error: CdsHooksError, headers: Mapping[str, str]) -> Response:
         media_type=MEDIA_TYPE,
         headers={**headers, **error.headers},
     )
-
-
-def _log_fault(request: Request, error: Exception) -> None:
-    """Type and place only: the text of a foreign exception may hold a patient's value."""
-    route = request.scope.get("route")
-    _logger.error(
-        "service_failed",
-        extra={
-            "route": getattr(route, "path", None),
-            "service_id": request.path_params.get("service_id"),
-            "error": type(error).__name__,
-            "reason": error.message if isinstance(error, CdsHooksError) else None,
-            "raised_at": _innermost(error.__traceback__),
-        },
-    )
-
-
-def _innermost(traceback: TracebackType | None) -> str | None:
-    if traceback is None:
-        return None
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    code = traceback.tb_frame.f_code
-    return f"{PurePath(code.co_filename).name}:{traceback.tb_lineno} {code.co_name}"

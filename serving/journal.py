@@ -45,7 +45,7 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 _LOCK_WAIT_S = 2.0  # waiting for another process's write; a call should not wait longer before its 503
 _OWNER_ONLY = 0o600
-SCHEMA_REVISION: Final = "0001"  # the newest of serving/migrations
+SCHEMA_REVISION: Final = "0002"  # the newest of serving/migrations
 MAX_GROUP: Final = 256  # submissions in one transaction: bounds the wait of the first of them
 
 

@@ -11,10 +11,11 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Status = Literal["card", "insufficient-data", "error"]
+Status = Literal["card", "insufficient-data", "not-triggered", "error"]
 Mode = Literal["shadow", "live"]
 Indicator = Literal["info", "warning", "critical"]
 Outcome = Literal["accepted", "overridden"]
+RefusedAt = Literal["discovery", "call", "feedback", "elsewhere"]
 
 _FLOAT32 = np.dtype("<f4")  # little-endian on every machine: a journal can be read elsewhere
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -50,7 +51,8 @@ class CallEntry:
     Args:
         call_id: made by the server for this call; unique.
         received_at: when the request came, aware UTC.
-        status: "card" has a probability; "insufficient-data" has none; "error" answered an OperationOutcome.
+        status: "card" has a probability; "insufficient-data" has none; "not-triggered" answered no card, for no
+            draft order asked for one; "error" answered an OperationOutcome.
         duration_us: handling time before this entry was handed over, in microseconds.
         response_body: the exact bytes of the answer.
         index_time: the instant whose past was read, aware UTC; ``as_of_policy`` says how it was chosen.
@@ -60,6 +62,10 @@ class CallEntry:
         refusals: how many FHIR values were refused, by reason.
         evidence: a JSON value: what the card's text says about each value (unit, time, previous value).
         error_code: the machine-readable reason of an "error".
+        client: name of the client's registration; None where clients are not authenticated.
+        tenant: the organisation that the client speaks for, if its token says; of the token nothing else is kept.
+        fhir_requests: sent to the client's FHIR server for what the prefetch lacked; None where reading was not tried.
+        fhir_duration_us: how long reading took, in microseconds.
 
     Raises:
         ValueError: a field is missing for this status, not allowed with it, or malformed.
@@ -90,6 +96,10 @@ class CallEntry:
     base_value: float | None = None
     contributions: bytes | None = None
     evidence: Any = None
+    client: str | None = None
+    tenant: str | None = None
+    fhir_requests: int | None = None
+    fhir_duration_us: int | None = None
 
     def __post_init__(self) -> None:
         _require_utc(self, "received_at", "index_time")
@@ -105,6 +115,8 @@ class CallEntry:
                 needed, forbidden = (*_NAMED_BY_MODEL, *_SCORED), ("error_code",)
             case "insufficient-data":
                 needed, forbidden = _NAMED_BY_MODEL, ("error_code", "logit", "probability", "contributions")
+            case "not-triggered":
+                needed, forbidden = _NAMED_BY_MODEL, ("error_code", *_SCORED, "contributions", "evidence")
             case "error":
                 needed, forbidden = ("error_code",), _OF_PATIENT
         absent = [name for name in needed if getattr(self, name) is None]
@@ -156,12 +168,47 @@ class FeedbackEntry:
     override_reason_display: str | None = None
     user_comment: str | None = None
     accepted_suggestion_ids: tuple[str, ...] = ()
+    client: str | None = None
+    tenant: str | None = None
 
     def __post_init__(self) -> None:
         _require_utc(self, "outcome_timestamp", "received_at")
 
 
-Entry = CallEntry | CardEntry | FeedbackEntry
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalEntry:
+    """Requests that were refused before any service saw them: how many of one kind, and when.
+
+    Not one entry for each: anyone can send what is refused, and a flood of it must not fill the disk.
+
+    Args:
+        first_at: when the first of them was refused, aware UTC; ``last_at`` likewise.
+        at: what was asked for.
+        error_code: FHIR issue code of the answers.
+        count: how many, 1 or more.
+        service_id: of a service of this server, if they named one.
+        client: name of a registration, if they were of a client that proved itself.
+
+    Raises:
+        ValueError: an instant is not aware UTC, or there were none.
+    """
+
+    first_at: datetime
+    last_at: datetime
+    at: RefusedAt
+    http_status: int
+    error_code: str
+    count: int
+    service_id: str | None = None
+    client: str | None = None
+
+    def __post_init__(self) -> None:
+        _require_utc(self, "first_at", "last_at")
+        if self.count < 1:
+            raise ValueError(f"count of a RefusalEntry is 1 or more; {self.count} came. Record nothing instead.")
+
+
+Entry = CallEntry | CardEntry | FeedbackEntry | RefusalEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +230,7 @@ class ServiceCounts:
     calls: int = 0
     errors: int = 0
     insufficient_data: int = 0
+    not_triggered: int = 0
     cards_shown: int = 0
     cards_suppressed: int = 0
     accepted: int = 0

@@ -10,11 +10,11 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping, Select, distinct, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from serving.journal_entries import CallEntry, CardEntry, FeedbackEntry, FeedbackRecord, ServiceCounts
+from serving.journal_entries import CallEntry, CardEntry, FeedbackEntry, FeedbackRecord, RefusalEntry, ServiceCounts
 from serving.journal_errors import failed_read
-from serving.journal_tables import CALLS, CARDS, FEEDBACK, from_row, to_microseconds
+from serving.journal_tables import CALLS, CARDS, FEEDBACK, REFUSALS, from_row, to_microseconds
 
-_STATUS_COUNT = {"error": "errors", "insufficient-data": "insufficient_data"}
+_STATUS_COUNT = {"error": "errors", "insufficient-data": "insufficient_data", "not-triggered": "not_triggered"}
 
 
 class JournalReads:
@@ -54,6 +54,11 @@ class JournalReads:
             .order_by(FEEDBACK.c.sequence)
         )
         return tuple(_feedback_record(row) for row in self._entries(query))
+
+    def refusals(self, *, limit: int = 100) -> tuple[RefusalEntry, ...]:
+        """What was refused before any service saw it, newest first."""
+        query = select(REFUSALS).order_by(REFUSALS.c.sequence.desc()).limit(limit)
+        return tuple(from_row(RefusalEntry, row) for row in self._entries(query))
 
     def last_shown(self, *, service_id: str, patient_pseudonym: str) -> CallEntry | None:
         """The newest call that showed a card on this patient: what an alert budget compares with."""

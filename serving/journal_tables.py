@@ -27,10 +27,10 @@ from sqlalchemy import (
     select,
 )
 
-from serving.journal_entries import CallEntry, CardEntry, Entry, FeedbackEntry
+from serving.journal_entries import CallEntry, CardEntry, Entry, FeedbackEntry, RefusalEntry
 
 Row = dict[str, Any]
-EntryT = TypeVar("EntryT", CallEntry, CardEntry, FeedbackEntry)
+EntryT = TypeVar("EntryT", CallEntry, CardEntry, FeedbackEntry, RefusalEntry)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -75,6 +75,10 @@ CALLS = Table(
     Column("base_value", Double),
     Column("contributions", LargeBinary),
     Column("evidence", Text),
+    Column("client", Text),
+    Column("tenant", Text),
+    Column("fhir_requests", Integer),
+    Column("fhir_duration_us", BigInteger),
     Index("calls_by_patient", "service_id", "patient_pseudonym"),
     Index("calls_by_time", "received_at", "service_id", "status"),
 )
@@ -104,7 +108,23 @@ FEEDBACK = Table(
     Column("override_reason_display", Text),
     Column("user_comment", Text),
     Column("accepted_suggestion_ids", Text, nullable=False),
+    Column("client", Text),
+    Column("tenant", Text),
     Index("feedback_by_card", "card_uuid"),
+)
+REFUSALS = Table(
+    "refusals",
+    METADATA,
+    _sequence(),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("http_status", Integer, nullable=False),
+    Column("error_code", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("service_id", Text),
+    Column("client", Text),
+    Index("refusals_by_time", "last_at"),
 )
 
 
@@ -120,6 +140,7 @@ INSERTS: Mapping[type[Entry], Insert] = {
     CallEntry: insert(CALLS),
     CardEntry: insert(CARDS),
     FeedbackEntry: _insert_feedback(),
+    RefusalEntry: insert(REFUSALS),
 }
 
 
@@ -145,6 +166,8 @@ _Converter = Callable[[Any], Any]
 _CONVERTERS: Mapping[str, tuple[_Converter, _Converter]] = {
     "call_id": (str, UUID),
     "received_at": (to_microseconds, _from_microseconds),
+    "first_at": (to_microseconds, _from_microseconds),
+    "last_at": (to_microseconds, _from_microseconds),
     "index_time": (to_microseconds, _from_microseconds),
     "outcome_timestamp": (to_microseconds, _from_microseconds),
     "missing_features": (_to_json, _to_names),

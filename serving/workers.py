@@ -25,7 +25,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from serving.listening import BACKLOG, GRACE_S, STOPPING, Sockets, addresses, configuration, leave, logger
+from serving.listening import BACKLOG, GRACE_S, STOPPING, Sockets, Tls, addresses, configuration, leave, logger
 
 # Deaths within RECENT_S count: the first is made good at once, each further one after twice the wait before.
 RECENT_S: Final = 60.0
@@ -40,15 +40,17 @@ class WorkersError(Exception):
     """The workers cannot be started, or did not end in order; the message says what to do."""
 
 
-def serve_with_workers(app: ASGIApp, sockets: Sockets, *, workers: int) -> None:
+def serve_with_workers(app: ASGIApp, sockets: Sockets, *, workers: int, tls: Tls | None = None) -> None:
     """Answer calls with so many forked processes until SIGTERM or SIGINT comes.
 
     Args:
         app: built and loaded, without threads and connections: each worker makes its own after the fork.
         sockets: bound, not listening. All workers accept from them, so that a call waits for none of them alone.
         workers: 1 or more.
+        tls: with what they end TLS; None: they speak plain HTTP.
 
     Raises:
+        ListenError: the certificate or its key cannot be used.
         WorkersError: this system cannot fork, a thread is running, a worker died before all accepted calls, or one
             did not end in order.
     """
@@ -58,7 +60,7 @@ def serve_with_workers(app: ASGIApp, sockets: Sockets, *, workers: int) -> None:
             "several servers, each on a port of its own, and put a proxy before them."
         )
     # One connection at a time: by default asyncio accepts all that wait, and one worker would have them all.
-    config = configuration(app, backlog=1)
+    config = configuration(app, backlog=1, tls=tls)
     _require_one_thread()
     # Frozen first, for a collection writes into what it looks at, and a page that is written is no longer shared.
     gc.collect()

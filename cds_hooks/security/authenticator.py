@@ -5,9 +5,9 @@ Source: CDS Hooks 2.0.1 and 3.0 ballot, Trusting CDS Clients. Discovery and feed
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from cds_hooks.errors import Overloaded
+from cds_hooks.security.caller import Caller, Endpoint
 from cds_hooks.security.errors import Forbidden, Refused, Unauthenticated
 from cds_hooks.security.key_ring import KeyRing
 from cds_hooks.security.keys import KEY_TYPES, VerificationKey, decoys
@@ -25,34 +25,9 @@ from cds_hooks.security.tokens import (
 )
 from cds_hooks.security.urls import read_url
 
+__all__ = ["Authenticator", "Caller", "Endpoint"]
+
 _logger = logging.getLogger("cds_hooks.security")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """What was called: discovery, or a service, or the feedback to it."""
-
-    service_id: str | None = None
-    feedback: bool = False
-
-    @property
-    def path(self) -> str:
-        """Below the server's public URL."""
-        service = "" if self.service_id is None else f"/{self.service_id}"
-        return f"/cds-services{service}{'/feedback' if self.feedback else ''}"
-
-    @property
-    def kind(self) -> str:
-        """For logs: nothing that the caller wrote."""
-        return "feedback" if self.feedback else "discovery" if self.service_id is None else "call"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """A client that proved to be one. `tenant`: the organisation that it speaks for, if its token says."""
-
-    registration: Registration
-    tenant: str | None
 
 
 class Authenticator:
@@ -116,7 +91,10 @@ class Authenticator:
         self._rates.take(caller.registration)
         if endpoint.service_id is not None and not caller.registration.may_call(endpoint.service_id):
             _logger.warning("service_forbidden", extra={"client": caller.registration.name, "endpoint": endpoint.kind})
-            raise Forbidden("Expected a call of a service that this client is registered for; it is for another.")
+            raise Forbidden(
+                "Expected a call of a service that this client is registered for; it is for another.",
+                client=caller.registration.name,
+            )
         return caller
 
     async def _caller(self, authorizations: Sequence[str], endpoint: Endpoint) -> Caller:

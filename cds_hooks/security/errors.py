@@ -6,6 +6,7 @@ answer. The reason is a word of `Reason` in our log, beside the registration's o
 
 # ruff: noqa: N818 - as cds_hooks.errors: named for what happened
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from cds_hooks.errors import CdsHooksError
@@ -64,14 +65,22 @@ class Unauthenticated(CdsHooksError):
         super().__init__(_EXPECTED, headers={"www-authenticate": challenge})
 
 
-class Forbidden(CdsHooksError):
+class ClientRefused(CdsHooksError):
+    """A client proved who it is, and is refused all the same. `client`: its registration's name."""
+
+    def __init__(self, message: str, *, client: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, headers=headers)
+        self.client = client
+
+
+class Forbidden(ClientRefused):
     """The client is known, and this service is not among those that it may call."""
 
     status = 403
     code = "forbidden"
 
 
-class TooManyRequests(CdsHooksError):
+class TooManyRequests(ClientRefused):
     """The client calls more often than was agreed."""
 
     status = 429

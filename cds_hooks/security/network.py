@@ -11,11 +11,13 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from cds_hooks.security.addresses import is_permitted, meant
-from cds_hooks.security.registrations import Registration
 from cds_hooks.security.urls import Address, ServerUrl, UrlError, literal_address, read_url
+
+if TYPE_CHECKING:  # it brings what checks signatures, which a server without clients need not import
+    from cds_hooks.security.registrations import Registration
 
 RESOLVE_SECONDS: Final = 3.0
 _MOST_LOOKUPS: Final = 4  # at once: a name server that hangs must not take the threads of everything else
@@ -69,7 +71,7 @@ class SystemResolver:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def may_connect(registration: Registration, fhir_server: str) -> bool:
+def may_connect(registration: "Registration", fhir_server: str) -> bool:
     """Whether a request of this client may name this FHIR server: its base URL is one of those listed.
 
     Base URLs are compared in canonical form: host in any case, default port or none, with or without a slash at the
@@ -81,7 +83,7 @@ def may_connect(registration: Registration, fhir_server: str) -> bool:
         return False
 
 
-async def fhir_destination(registration: Registration, fhir_server: str, resolve: Resolver) -> Destination:
+async def fhir_destination(registration: "Registration", fhir_server: str, resolve: Resolver) -> Destination:
     """Where to connect for a request's `fhirServer`; no packet but the resolver's own leaves for it.
 
     Raises:
@@ -96,7 +98,7 @@ async def fhir_destination(registration: Registration, fhir_server: str, resolve
     return await destination(registration, url, resolve)
 
 
-async def destination(registration: Registration, url: ServerUrl, resolve: Resolver) -> Destination:
+async def destination(registration: "Registration", url: ServerUrl, resolve: Resolver) -> Destination:
     """Resolve a listed server once and keep the addresses that may be connected to.
 
     Raises:

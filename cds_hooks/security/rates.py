@@ -36,6 +36,7 @@ class RateLimits:
             self._buckets[registration.name] = (left, now)
             raise TooManyRequests(
                 f"Expected at most {registration.requests_per_minute} requests a minute, as registered; more came.",
+                client=registration.name,
                 headers={"retry-after": str(math.ceil((1 - left) / per_second))},
             )
         self._buckets[registration.name] = (left - 1, now)

@@ -54,6 +54,7 @@ class _Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     scopes: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = DEFAULT_REQUESTS_PER_MINUTE
+    system_actions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ def _read_client(file: Path, number: int, table: Any) -> Registration:
         scopes=tuple(_scope(text, place.at("scopes")) for text in client.scopes),
         cors_origins=tuple(_origin(text, place.at("cors_origins")) for text in client.cors_origins),
         requests_per_minute=client.requests_per_minute,
+        system_actions=client.system_actions,
     )
     if registration.keys and registration.jwks_url:
         raise place.at("jwks_url").error("expected either keys or jwks_url, got both; inline keys are never refreshed.")

@@ -34,6 +34,8 @@ class Registration:
         scopes: SMART scopes agreed for access to its FHIR servers; with none listed, the access token decides.
         cors_origins: origins of its web pages.
         requests_per_minute: most that it may send to one process, on average; as many at once.
+        system_actions: whether it agreed that services change records without anybody looking, where the site lets
+            them.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Registration:
     scopes: tuple[str, ...]
     cors_origins: tuple[str, ...]
     requests_per_minute: int
+    system_actions: bool = False
 
     def may_call(self, service_id: str) -> bool:
         """Whether the service, and its feedback, is among those agreed."""

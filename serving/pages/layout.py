@@ -4,6 +4,7 @@ Templates are `string.Template` files beside this module. What is filled in is e
 `serving.pages.markdown` made safe.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -15,52 +16,84 @@ from serving.pages.markdown import Heading, render_document
 _CONTENTS_LEVEL = 3
 """Headings down to this level are listed in the contents of a model facts page."""
 
-
-def home_page(services: tuple[PageService, ...]) -> str:
-    """The page at `/`: the services, and the place to try them with a sample patient."""
-    content = _fill(
-        "home",
-        services="\n".join(_service(service) for service in services)
-        or '<li class="service"><p>No service is loaded. Start the server with a released bundle.</p></li>',
-        options="\n".join(f'<option value="{escape(each.id)}">{escape(each.title)}</option>' for each in services),
-    )
-    return _page(title="Bedside", content=content, script='<script type="module" src="/static/workbench.js"></script>')
-
-
-def model_page(service: PageService) -> str:
-    """The model facts page: what the service is, and its model card."""
-    card = render_document(service.model_card)
-    content = _fill(
-        "model",
-        id=escape(service.id),
-        title=escape(card.title or service.title),
-        description=escape(service.description),
-        facts=_facts(service),
-        status_line=escape(service.status_line),
-        contents=_contents(card.headings),
-        card=card.html or "<p>This bundle carries no model card.</p>",
-    )
-    return _page(title=f"{service.title}: model facts", content=content)
+# What leads to the sample patients; without them it stands nowhere. The script is theirs, too.
+_SCRIPT = '<script type="module" src="/static/workbench.js"></script>'
+_TRY = '<a href="/#try">Try it</a>\n<a href="/cds-services">Discovery</a>'
+_TRY_SERVICE = Template(
+    '<a class="button" href="/?service=$id#try">Try it'
+    '<span class="visually-hidden"> with a sample patient: $title</span></a>'
+)
+_TRY_MODEL = Template(
+    '<p class="actions"><a class="button" href="/?service=$id#try">Try it with a sample patient</a></p>'
+)
+_COPY = (
+    '<button type="button" class="quiet copy" data-copy="discovery-url">Copy'
+    '<span class="visually-hidden"> the discovery address</span></button>'
+)
 
 
-def message_page(*, title: str, message: str) -> str:
-    """A plain page that says one thing, such as that nothing lives at an address."""
-    return _page(title=title, content=_fill("message", title=escape(title), message=escape(message)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The pages of one server. `simulator`: whether they have sample patients to try services with."""
+
+    simulator: bool = True
+
+    def home_page(self, services: tuple[PageService, ...]) -> str:
+        """The page at `/`: the services, and the place to try them with a sample patient."""
+        content = _fill(
+            "home",
+            services="\n".join(self._service(service) for service in services)
+            or '<li class="service"><p>No service is loaded. Start the server with a released bundle.</p></li>',
+            copy=_COPY if self.simulator else "",
+            simulator=_simulator(services) if self.simulator else "",
+        )
+        return self._page(title="Bedside", content=content, script=_SCRIPT if self.simulator else "")
+
+    def model_page(self, service: PageService) -> str:
+        """The model facts page: what the service is, and its model card."""
+        card = render_document(service.model_card)
+        content = _fill(
+            "model",
+            try_it=_TRY_MODEL.substitute(id=escape(service.id)) if self.simulator else "",
+            title=escape(card.title or service.title),
+            description=escape(service.description),
+            facts=_facts(service),
+            status_line=escape(service.status_line),
+            contents=_contents(card.headings),
+            card=card.html or "<p>This bundle carries no model card.</p>",
+        )
+        return self._page(title=f"{service.title}: model facts", content=content)
+
+    def message_page(self, *, title: str, message: str) -> str:
+        """A plain page that says one thing, such as that nothing lives at an address."""
+        return self._page(title=title, content=_fill("message", title=escape(title), message=escape(message)))
+
+    def _page(self, *, title: str, content: str, script: str = "") -> str:
+        return _fill(
+            "page",
+            title=escape(title),
+            content=content,
+            script=script,
+            try_it=_TRY if self.simulator else "",
+            about_samples=" Sample patients are synthetic." if self.simulator else "",
+        )
+
+    def _service(self, service: PageService) -> str:
+        service_id, title = escape(service.id), escape(service.title)
+        return _fill(
+            "service",
+            id=service_id,
+            title=title,
+            description=escape(service.description),
+            facts=_facts(service),
+            status_line=escape(service.status_line),
+            try_it=_TRY_SERVICE.substitute(id=service_id, title=title) if self.simulator else "",
+        )
 
 
-def _page(*, title: str, content: str, script: str = "") -> str:
-    return _fill("page", title=escape(title), content=content, script=script)
-
-
-def _service(service: PageService) -> str:
-    return _fill(
-        "service",
-        id=escape(service.id),
-        title=escape(service.title),
-        description=escape(service.description),
-        facts=_facts(service),
-        status_line=escape(service.status_line),
-    )
+def _simulator(services: tuple[PageService, ...]) -> str:
+    options = (f'<option value="{escape(each.id)}">{escape(each.title)}</option>' for each in services)
+    return _fill("simulator", options="\n".join(options))
 
 
 def _facts(service: PageService) -> str:

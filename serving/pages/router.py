@@ -7,10 +7,11 @@
     GET  /api/samples/{service_id}/{sample_id}   a CDS Hooks request to send
     POST /api/render                   a service's answer in, safe HTML of its cards out
 
-`/api` belongs to the page and may change with it; EHRs call `/cds-services`.
+`/api` belongs to the simulator, the part of the start page where services are tried with invented patients, and may
+change with it; EHRs call `/cds-services`. Without the simulator there is no `/api` and no script.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -22,19 +23,26 @@ from fastapi import APIRouter, Request, Response
 from serving.pages.card_words import words_for
 from serving.pages.cards import UnreadableAnswer, render_answer
 from serving.pages.host import PageHost, PageService
-from serving.pages.layout import home_page, message_page, model_page
+from serving.pages.layout import Layout
 
 ANSWER_LIMIT_BYTES = 1024 * 1024
 """The longest answer that /api/render takes; cards are a few kilobytes."""
 
-SECURITY_HEADERS: Mapping[str, str] = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
+
+def security_headers(framed_by: Sequence[str] = ()) -> Mapping[str, str]:
+    """Headers of every page. `framed_by`: origins whose pages may show it in a frame."""
+    framing = " ".join(framed_by) or "'none'"
+    return {
+        "content-security-policy": (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+            f"base-uri 'none'; form-action 'none'; frame-ancestors {framing}"
+        ),
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+    }
+
+
+SECURITY_HEADERS: Mapping[str, str] = security_headers()
 
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -43,14 +51,28 @@ _MEDIA_TYPES = {
 }
 
 
-def pages_router(host: PageHost) -> APIRouter:
-    """The pages of one host. They are not part of the server's API description."""
-    pages = _Pages(host=host, assets=_read_assets())
+def pages_router(host: PageHost, *, simulator: bool = True, framed_by: Sequence[str] = ()) -> APIRouter:
+    """The pages of one host. They are not part of the server's API description.
+
+    Args:
+        host: of the services.
+        simulator: whether services can be tried with sample patients.
+        framed_by: origins whose pages may show model facts in a frame: EHRs open a card's links so. There is nothing
+            to click and nothing of a patient in them. No other page may be framed.
+    """
+    pages = _Pages(
+        host=host,
+        assets=_read_assets(),
+        layout=Layout(simulator=simulator),
+        facts_headers=security_headers(framed_by),
+    )
     router = APIRouter(include_in_schema=False)
     reading = ["GET", "HEAD"]
     router.add_api_route("/", pages.home, methods=reading)
     router.add_api_route("/models/{service_id}", pages.model, methods=reading)
     router.add_api_route("/static/{name}", pages.asset, methods=reading)
+    if not simulator:
+        return router
     router.add_api_route("/api/services", pages.list_services, methods=reading)
     router.add_api_route("/api/samples/{service_id}/{sample_id}", pages.sample, methods=reading)
     router.add_api_route("/api/render", pages.render, methods=["POST"])
@@ -81,16 +103,18 @@ class _Pages:
 
     host: PageHost
     assets: Mapping[str, _Asset]
+    layout: Layout
+    facts_headers: Mapping[str, str]
 
     async def home(self) -> Response:
-        return _html(home_page(self.host.services()))
+        return _html(self.layout.home_page(self.host.services()))
 
     async def model(self, service_id: str) -> Response:
         service = self._service(service_id)
         if service is None:
             message = "No service with this id is loaded. The start page lists the services of this server."
-            return _html(message_page(title="No such model", message=message), status=404)
-        return _html(model_page(service))
+            return _html(self.layout.message_page(title="No such model", message=message), status=404)
+        return _html(self.layout.model_page(service), headers=self.facts_headers)
 
     async def asset(self, name: str, request: Request) -> Response:
         asset = self.assets.get(name)
@@ -150,8 +174,8 @@ async def _read(request: Request, limit_bytes: int) -> bytes | None:
     return bytes(body)
 
 
-def _html(html: str, *, status: int = 200) -> Response:
-    return _answer(html.encode(), "text/html; charset=utf-8", status=status)
+def _html(html: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return _answer(html.encode(), "text/html; charset=utf-8", status=status, headers=headers)
 
 
 def _text(text: str, *, status: int) -> Response:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from serving.journal_entries import CallEntry, CardEntry, FeedbackEntry, float32_bytes
+from serving.journal_entries import CallEntry, CardEntry, FeedbackEntry, RefusalEntry, float32_bytes
 from serving.pseudonym import Pseudonyms
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, 589793, tzinfo=UTC)
@@ -91,6 +91,20 @@ def feedback_on(card_uuid: str, **changes: Any) -> FeedbackEntry:
         "user_comment": "Z. n. Marathon 🏃",
     }
     return FeedbackEntry(**(fields | changes))
+
+
+def refused_requests(**changes: Any) -> RefusalEntry:
+    """Three requests without a token, within a minute."""
+    fields: dict[str, Any] = {
+        "first_at": NOW,
+        "last_at": NOW + timedelta(seconds=40),
+        "at": "call",
+        "http_status": 401,
+        "error_code": "login",
+        "count": 3,
+        "service_id": "sepsis",
+    }
+    return RefusalEntry(**(fields | changes))
 
 
 def call_ids(path: Path) -> set[UUID]:

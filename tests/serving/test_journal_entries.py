@@ -40,6 +40,7 @@ def test_float32_bytes_are_little_endian_on_every_machine() -> None:
         pytest.param(scored_call, {"feature_vector": b"abc"}, "3 bytes came", id="no float32"),
         pytest.param(scored_call, {"error_code": "x"}, "must not carry error_code", id="card with error"),
         pytest.param(call_without_data, {"probability": 0.1}, "must not carry probability", id="risk without data"),
+        pytest.param(scored_call, {"status": "not-triggered"}, "must not carry logit", id="unasked, computed"),
         pytest.param(failed_call, {"error_code": None}, "needs error_code", id="error without its code"),
         pytest.param(failed_call, {"evidence": {"age": 60}}, "must not carry evidence", id="error with patient data"),
         pytest.param(failed_call, {"patient_pseudonym": "0" * 64}, "must not carry patient", id="error with patient"),

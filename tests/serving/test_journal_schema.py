@@ -18,8 +18,8 @@ from sqlalchemy import create_engine
 
 from serving.journal import SCHEMA_REVISION, Journal, JournalSchemaError, JournalUnavailable, Synchronous
 from serving.journal_tables import METADATA
-from serving.migrations.versions import first_journal
-from tests.serving.journal_examples import call_ids, card_of, feedback_on, scored_call, url
+from serving.migrations.versions import clients_and_refusals, first_journal
+from tests.serving.journal_examples import call_ids, card_of, feedback_on, refused_requests, scored_call, url
 
 
 def execute(path: Path, statement: str) -> None:
@@ -30,12 +30,12 @@ def execute(path: Path, statement: str) -> None:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A journal with one call, its card and feedback, closed."""
+    """A journal with one call, its card, feedback, and refused requests, closed."""
     path = tmp_path / "journal.db"
     call = scored_call()
     card = card_of(call)
     with Journal.open(url(path)) as journal:
-        asyncio.run(journal.record(call, card, feedback_on(card.card_uuid)))
+        asyncio.run(journal.record(call, card, feedback_on(card.card_uuid), refused_requests()))
     return path
 
 
@@ -110,19 +110,47 @@ _CHANGES = {
     "replace by name": "INSERT OR REPLACE INTO {table} SELECT sequence + 1, {others} FROM {table}",
     "upsert": "INSERT INTO {table} SELECT * FROM {table} WHERE true ON CONFLICT DO UPDATE SET {column} = 'x'",
 }
-_COLUMN = {"calls": "status", "cards": "suppressed", "feedback": "user_comment"}
+_COLUMN = {"calls": "status", "cards": "suppressed", "feedback": "user_comment", "refusals": "client"}
+_WITHOUT_NAMES = {"feedback", "refusals"}
 
 
 @pytest.mark.parametrize(
     ("table", "change"),
-    # The same card may get the same feedback again: for feedback "replace by name" is an addition.
-    [(table, change) for table in _COLUMN for change in _CHANGES if (table, change) != ("feedback", "replace by name")],
+    # The same card may get the same feedback again, the same be refused again: "replace by name" is an addition.
+    [
+        (table, change)
+        for table in _COLUMN
+        for change in _CHANGES
+        if change != "replace by name" or table not in _WITHOUT_NAMES
+    ],
 )
 def test_no_program_changes_or_removes_what_is_recorded(path: Path, table: str, change: str) -> None:
     others = ", ".join(column.name for column in METADATA.tables[table].columns if column.name != "sequence")
     statement = _CHANGES[change].format(table=table, column=_COLUMN[table], others=others)
     with pytest.raises(sqlite3.IntegrityError, match="the journal is append-only"):
         execute(path, statement)
+
+
+def test_a_journal_of_the_first_revision_is_brought_to_the_newest_with_all_that_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    engine = create_engine(url(path))
+    with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        first_journal.upgrade()
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
+        connection.exec_driver_sql(
+            "INSERT INTO feedback (card_uuid, known_card, service_id, outcome, outcome_timestamp, received_at, "
+            "accepted_suggestion_ids) VALUES ('c', 0, 'sepsis', 'accepted', 0, 0, '[]')"
+        )
+    engine.dispose()
+    with Journal.open(url(path)) as journal:
+        asyncio.run(journal.record(scored_call(client="ward-ehr", tenant="north"), refused_requests()))
+        (old,) = journal.feedback_for("c")
+        (call,) = journal.calls()
+        assert (old.entry.client, call.client, call.tenant) == (None, "ward-ehr", "north")
+        assert journal.refusals() == (refused_requests(),)
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        execute(path, "DELETE FROM feedback")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +160,7 @@ def test_no_program_changes_or_removes_what_is_recorded(path: Path, table: str, 
 def test_a_schema_that_this_version_does_not_know_is_refused_and_left_alone(path: Path, revision: str) -> None:
     execute(path, f"UPDATE alembic_version SET version_num = '{revision}'")  # noqa: S608 - a constant of this test
     before = path.read_bytes()
-    with pytest.raises(JournalSchemaError, match=f"revision {revision}; this version knows 0001"):
+    with pytest.raises(JournalSchemaError, match=f"revision {revision}; this version knows 0001, 0002"):
         Journal.open(url(path))
     assert path.read_bytes() == before
 
@@ -167,8 +195,8 @@ def test_a_journal_that_cannot_be_opened_stops_the_start_and_says_what_to_do(
 
 def test_postgresql_gets_the_same_tables_and_its_own_guard() -> None:
     sql = _rendered_for("postgresql")
-    assert sql.count("CREATE TABLE") == 3
-    assert sql.count("BEFORE UPDATE OR DELETE OR TRUNCATE") == 3
+    assert sql.count("CREATE TABLE") == 4
+    assert sql.count("BEFORE UPDATE OR DELETE OR TRUNCATE") == 4
     assert "sequence BIGSERIAL NOT NULL" in sql
     assert "AUTOINCREMENT" not in sql
 
@@ -185,4 +213,5 @@ def _rendered_for(dialect: str) -> str:
     )
     with Operations.context(context):
         first_journal.upgrade()
+        clients_and_refusals.upgrade()
     return written.getvalue()

@@ -22,6 +22,7 @@ from cds_hooks.response import (
     encode_response,
 )
 from cds_hooks.router import cds_router
+from cds_hooks.security.caller import Caller
 from serving.pages import PageService, Sample, pages_router
 
 REASONS = "https://terminology.hl7.org/CodeSystem/override-reason"
@@ -90,7 +91,13 @@ class SampleHost:
     def services(self) -> tuple[PageService, ...]:
         return (PAGE_SERVICE, WITHOUT_SAMPLES)
 
-    async def call(self, service_id: str, request: CdsRequest, headers: Mapping[str, str]) -> bytes:  # noqa: ARG002 - the protocol's
+    async def call(
+        self,
+        service_id: str,  # noqa: ARG002 - the protocol's
+        request: CdsRequest,
+        headers: Mapping[str, str],
+        caller: Caller | None,  # noqa: ARG002 - the protocol's
+    ) -> bytes:
         if request.patient_id == "unknown":
             raise MissingData("Expected at least one vital sign; none came. Send the prefetch key vitals.")
         if request.patient_id == "quiet":
@@ -99,7 +106,12 @@ class SampleHost:
         card = example_card(indicator=_INDICATORS[request.patient_id], summary=SUMMARIES[language])
         return encode_response(CdsResponse(cards=(card,)))
 
-    async def feedback(self, service_id: str, entries: tuple[FeedbackEntry, ...]) -> None:  # noqa: ARG002 - the protocol's
+    async def feedback(
+        self,
+        service_id: str,  # noqa: ARG002 - the protocol's
+        entries: tuple[FeedbackEntry, ...],
+        caller: Caller | None,  # noqa: ARG002 - the protocol's
+    ) -> None:
         self.feedback_taken.extend(entries)
 
 

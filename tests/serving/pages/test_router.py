@@ -213,3 +213,31 @@ def _client_of(host: _Host) -> Client:
     app = FastAPI()
     app.include_router(pages_router(host))
     return Client(app)
+
+
+def test_without_the_simulator_there_is_no_sample_no_script_and_no_api() -> None:
+    app = FastAPI(docs_url=None, redoc_url=None)
+    app.include_router(pages_router(new_host(), simulator=False))
+    client = Client(app)
+    home, facts = client.get("/"), client.get("/models/sepsis")
+    assert "Sepsis within 12 hours" in home.text
+    for page in (home, facts):
+        assert page.status_code == 200
+        assert "<script" not in page.text
+        assert "#try" not in page.text
+        assert "sample" not in page.text.lower()
+    for method, path in (("GET", "/api/services"), ("GET", "/api/samples/sepsis/low"), ("POST", "/api/render")):
+        assert client.ask(method, path).status_code == 404
+
+
+def test_model_facts_alone_may_stand_in_the_frames_of_registered_origins() -> None:
+    app = FastAPI(docs_url=None, redoc_url=None)
+    app.include_router(pages_router(new_host(), framed_by=("https://a.example", "https://b.example")))
+    client = Client(app)
+
+    def frame_ancestors(path: str) -> str:
+        policy: str = client.get(path).headers["content-security-policy"]
+        return policy.rpartition("frame-ancestors ")[2]
+
+    assert frame_ancestors("/models/sepsis") == "https://a.example https://b.example"
+    assert frame_ancestors("/models/unknown") == frame_ancestors("/") == frame_ancestors("/static/page.css") == "'none'"
