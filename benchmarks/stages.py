@@ -38,8 +38,9 @@ from features.times import microseconds
 from serving.assess import ServedModel, read
 from serving.cards import CardSettings, render
 from serving.journal import Journal
+from serving.prefetched import assess_request
 from serving.pseudonym import Pseudonyms
-from serving.services import BedsideServices, assess_request
+from serving.services import BedsideServices
 
 MODELS, OBSERVATIONS = (BENCHMARK, "sepsis"), (60, 1000)
 RUNS, WARM_UP = {60: 400, 1000: 60}, 5
@@ -175,7 +176,7 @@ def one_call(served: ServedModel, body: bytes) -> Iterator[Callable[[], bytes]]:
     """Bytes in, bytes out, without HTTP and without a journal's disk: what a profiler is shown."""
     services = _services(served, MemoryJournal())
     with asyncio.Runner() as runner:
-        yield lambda: runner.run(services.call(served.entry.spec.id, decode_request(body), {}))
+        yield lambda: runner.run(services.call(served.entry.spec.id, decode_request(body), {}, None))
 
 
 def _services(served: ServedModel, journal: Journal | MemoryJournal) -> BedsideServices:

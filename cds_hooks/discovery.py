@@ -4,25 +4,30 @@ Source: CDS Hooks 2.0.1, Discovery; `version` and `hookVersion` are 3.0 ballot, 
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from cds_hooks.errors import InvalidAnswer, UnknownService, WrongHook
 from cds_hooks.hooks import HOOKS, is_hook_name
-from cds_hooks.prefetch import validate_template
 from cds_hooks.response import require_unique_names
+from cds_hooks.templates import TemplateVersion, read_templates
 
 # The id is the last segment of the service's URL: unreserved characters only (RFC 3986).
 _SERVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 _SEMANTIC_VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
+
+FHIRPATH_SINCE = 3
+"""The major version of CDS Hooks whose clients understand FHIRPath in prefetch tokens (3.0 ballot)."""
 
 
 class ServiceDescription(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """One service on one hook, valid when built (InvalidAnswer otherwise).
 
     `prefetch`: template by key, in the order in which the client should run them. `version`: of the CDS Hooks
-    specification. `hook_version`: one that the hook's definition lists.
+    specification; only from 3.0 on may templates need FHIRPath, for older clients leave such keys out.
+    `hook_version`: one that the hook's definition lists.
     """
 
     hook: str
@@ -43,12 +48,7 @@ class ServiceDescription(msgspec.Struct, frozen=True, kw_only=True, rename="came
             raise InvalidAnswer(f"Service id {self.id!r}: expected letters, digits and ._~- only; it is part of a URL.")
         _check_hook(self)
         require_unique_names(self.extension, f"Service {self.id!r}, extension")
-        for key, template in self.prefetch.items():
-            if not key:
-                raise InvalidAnswer(
-                    f"Service {self.id!r}: expected a name for each prefetch template, got an empty one."
-                )
-            validate_template(template, self.hook)
+        _check_templates(self)
 
 
 def _check_hook(service: ServiceDescription) -> None:
@@ -66,6 +66,19 @@ def _check_hook(service: ServiceDescription) -> None:
     if service.hook_version is not None and definition is not None and service.hook_version not in definition.versions:
         versions = ", ".join(definition.versions)
         raise InvalidAnswer(f"Service {service.id!r}: expected a hook_version of {service.hook}: {versions}.")
+
+
+def _check_templates(service: ServiceDescription) -> None:
+    if "" in service.prefetch:
+        raise InvalidAnswer(f"Service {service.id!r}: expected a name for each prefetch template, got an empty one.")
+    major = int((service.version or "2").partition(".")[0])
+    spoken: TemplateVersion = "3.0" if major >= FHIRPATH_SINCE else "2.0"
+    for key, template in read_templates(service.prefetch, service.hook).items():
+        if template.version > spoken:
+            raise InvalidAnswer(
+                f"Service {service.id!r}, prefetch template {key!r}: expected what clients of CDS Hooks {spoken} "
+                f"understand, got {template.text!r}; its tokens need {template.version}."
+            )
 
 
 class _Discovery(msgspec.Struct, frozen=True):
@@ -94,6 +107,17 @@ class ServiceRegistry:
             hooks[service.hook] = service
         object.__setattr__(self, "_by_id", by_id)
         object.__setattr__(self, "discovery", msgspec.json.encode(_Discovery(services=self.services)))
+
+    def __contains__(self, service_id: object) -> bool:
+        """Whether a service has this id."""
+        return service_id in self._by_id
+
+    def discovery_for(self, may_call: Callable[[str], bool]) -> bytes:
+        """The discovery document with those services alone that a client may call."""
+        chosen = tuple(service for service in self.services if may_call(service.id))
+        if len(chosen) == len(self.services):
+            return self.discovery
+        return msgspec.json.encode(_Discovery(services=chosen))
 
     def services_on(self, hook: str) -> tuple[str, ...]:
         """Ids of the services on a hook, in the order of the list."""

@@ -1,31 +1,14 @@
-"""Prefetch as the protocol sees it: templates, their tokens, and the state in which each key came back.
+"""Prefetch as the protocol sees it: the state in which each key came back. Templates are in cds_hooks.templates.
 
-Source: CDS Hooks 2.0.1, Prefetch Template, Prefetch tokens, Prefetch query restrictions. Which templates a
-model needs is not decided here, nor what a resource means.
+Source: CDS Hooks 2.0.1, Prefetch Template. Which keys a model needs is not decided here, nor what a resource means.
 """
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
-from urllib.parse import quote
 
 import msgspec
 
-from cds_hooks.errors import InvalidAnswer
-from cds_hooks.hooks import HOOKS
-
-_TOKEN = re.compile(r"\{\{([^{}]*)\}\}")
-# Instance read or type-level search, with each token already replaced by one letter.
-_READ = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}")
-_SEARCH = re.compile(r"[A-Z][A-Za-z]+\?[^\s{}#\"<>\\^`]+")
-
-# Tokens that name the user by type (2.0): filled from context.userId when it has that type.
-_USER_TOKENS = {
-    "userPractitionerId": "Practitioner",
-    "userPractitionerRoleId": "PractitionerRole",
-    "userPatientId": "Patient",
-    "userRelatedPersonId": "RelatedPerson",
-}
+from features.reading.scan.searchset import Searchset
 
 
 class PrefetchStatus(StrEnum):
@@ -114,10 +97,15 @@ _LINKS: msgspec.json.Decoder[tuple[_BundleLink, ...] | None] = msgspec.json.Deco
 _SEARCHSET_TYPES = frozenset({b'"searchset"', b"null"})
 
 
-def classify(raw: msgspec.Raw | None) -> PrefetchValue:
-    """Tell what came under a prefetch key (None: the key is absent) without reading more than is needed."""
+def classify(raw: msgspec.Raw | Searchset | None) -> PrefetchValue:
+    """Tell what came under a prefetch key (None: the key is absent) without reading more than is needed.
+
+    A searchset that was read already is not read again.
+    """
     if raw is None:
         return PrefetchValue(status=PrefetchStatus.ABSENT)
+    if isinstance(raw, Searchset):
+        return _classify_searchset(raw)
     if bytes(raw) == b"null":
         return PrefetchValue(status=PrefetchStatus.NULL)
     try:
@@ -125,6 +113,17 @@ def classify(raw: msgspec.Raw | None) -> PrefetchValue:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         # The key is counted as failed in the report; the caller decides whether it can do without.
         return PrefetchValue(status=PrefetchStatus.INVALID)
+
+
+def _classify_searchset(searchset: Searchset) -> PrefetchValue:
+    if searchset.type not in {"searchset", None}:
+        return PrefetchValue(status=PrefetchStatus.INVALID, resource_type="Bundle")
+    try:
+        next_url = _next_url(searchset.link or b"null")
+    except (msgspec.MsgspecError, RecursionError):
+        return PrefetchValue(status=PrefetchStatus.INVALID)
+    status = PrefetchStatus.SEARCHSET
+    return PrefetchValue(status=status, resource_type="Bundle", matches=searchset.matches, next_url=next_url)
 
 
 def _classify_resource(peek: _Peek) -> PrefetchValue:
@@ -139,7 +138,7 @@ def _classify_resource(peek: _Peek) -> PrefetchValue:
         status=PrefetchStatus.SEARCHSET,
         resource_type=peek.resource_type,
         matches=sum(_is_match(entry) for entry in peek.entry or ()),
-        next_url=_next_url(peek),
+        next_url=_next_url(peek.link),
     )
 
 
@@ -147,8 +146,8 @@ def _is_match(entry: _Entry) -> bool:
     return entry.search is None or entry.search.mode in {None, "match"}
 
 
-def _next_url(peek: _Peek) -> str | None:
-    for link in _LINKS.decode(peek.link) or ():
+def _next_url(links: bytes | msgspec.Raw) -> str | None:
+    for link in _LINKS.decode(links) or ():
         if link.relation == "next":
             return link.url
     return None
@@ -160,58 +159,3 @@ def check_prefetch(templates: Mapping[str, str], prefetch: Mapping[str, msgspec.
         values={key: classify(prefetch.get(key)) for key in templates},
         unknown=tuple(key for key in prefetch if key not in templates),
     )
-
-
-def fill_template(template: str, context: Mapping[str, object]) -> str | None:
-    """Fill a template's tokens, percent-encoded, so that the query can be put to the FHIR server.
-
-    None when a token has no value: a client would not run such a query either.
-    """
-    names: list[str] = _TOKEN.findall(template)
-    values = {name: _token_value(name, context) for name in names}
-    filled = template
-    for name, value in values.items():
-        if value is None:
-            return None
-        filled = filled.replace("{{" + name + "}}", quote(value, safe=""))
-    return filled
-
-
-def _token_value(name: str, context: Mapping[str, object]) -> str | None:
-    if name in _USER_TOKENS:
-        user = context.get("userId")
-        if not isinstance(user, str):
-            return None
-        user_type, _, user_id = user.partition("/")
-        return user_id if user_type == _USER_TOKENS[name] and user_id else None
-    value = context.get(name.removeprefix("context."))
-    return value if isinstance(value, str) and value else None
-
-
-def validate_template(template: str, hook: str) -> None:
-    """Check one template against the rules of 2.0.1. Raises InvalidAnswer: the service description is wrong.
-
-    A template is an instance read or a type-level search relative to the FHIR base; its tokens are
-    first-level context fields that the hook allows as tokens, or one of the four user identifiers.
-    FHIRPath (3.0 ballot) is refused: most clients would leave such a key out.
-    """
-    for name in _TOKEN.findall(template):
-        if name not in _USER_TOKENS and not _is_context_token(name, hook):
-            raise InvalidAnswer(
-                f"Prefetch template {template!r}: expected tokens that {hook} allows, got {{{{{name}}}}}."
-            )
-    plain = _TOKEN.sub("x", template)
-    if not (_READ.fullmatch(plain) or _SEARCH.fullmatch(plain)):
-        raise InvalidAnswer(
-            f"Prefetch template {template!r}: expected Type/id or Type?parameters, relative to the FHIR base."
-        )
-
-
-def _is_context_token(name: str, hook: str) -> bool:
-    prefix, _, field = name.partition(".")
-    if prefix != "context":
-        return False
-    definition = HOOKS.get(hook)
-    if definition is None:  # an organisation's own hook: only it knows its fields
-        return field.isidentifier()
-    return field in definition.tokens

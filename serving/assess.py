@@ -10,18 +10,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cds_hooks.templates import Template, TemplateVersion, read_templates
 from features.events import MICROSECONDS_PER_HOUR, Events
 from features.kernel import Kernel
 from features.prefetch import prefetch_templates
 from features.reading.interpreter import Interpreter
 from features.reading.reader import Reader, Record
+from features.reading.scan.searchset import Page
 from features.reading.versions import FhirVersion
 from features.refusals import Reason, Refusals
-from features.vocabulary.concept import load_vocabulary
 from features.vocabulary.units import Converter, load_units
 from models.bundle import Bundle, load
 from models.catalog import CatalogEntry
 from models.spec import MinimumData
+from serving.access import longest_lookback_hours
+from serving.orders import Order, Orders, vocabulary_of
 from serving.readings import Contributor, Reading, ReadingPlan, Readings, Stale
 from serving.runtime import Scored, Scorer, Unexplained
 
@@ -36,7 +39,9 @@ __all__ = [
     "ServedModel",
     "Stale",
     "assess",
+    "assess_unclear",
     "has_minimum",
+    "latest_observation",
     "read",
     "serve",
 ]
@@ -52,6 +57,9 @@ class ServedModel:
     Attributes:
         fhir_version: of the resources that clients send; CDS Hooks does not say it, so the site does.
         ask_reports: whether clients are asked for DiagnosticReports, which may carry the times of Observations.
+        templates: prefetch templates for CDS Hooks 2.0, by key.
+        queries: the templates of each version, read.
+        lookback_hours: how far back the features look in Observations; infinite where one has no window.
 
     Raises:
         BundleError: the bundle must not be served.
@@ -65,19 +73,28 @@ class ServedModel:
     kernel: Kernel = field(init=False)
     interpreter: Interpreter = field(init=False)
     templates: dict[str, str] = field(init=False)
+    queries: dict[TemplateVersion, dict[str, Template]] = field(init=False)
+    lookback_hours: float = field(init=False)
     plan: ReadingPlan = field(init=False)
     required: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
-        features = self.entry.spec.features
-        vocabulary = load_vocabulary().subset(features.concepts)
+        spec = self.entry.spec
+        features = spec.features
+        vocabulary = vocabulary_of(spec)
+        templates = {
+            version: prefetch_templates(features, vocabulary, version=version, reports=self.ask_reports)
+            for version in get_args(TemplateVersion)
+        }
         manifest = self.bundle.manifest
         prepared = {
             "scorer": Scorer(self.bundle),
             "kernel": Kernel(features),
             "interpreter": Interpreter(Converter(vocabulary, load_units())),
-            "templates": prefetch_templates(features, vocabulary, reports=self.ask_reports),
-            "plan": ReadingPlan(spec=self.entry.spec, vocabulary=vocabulary),
+            "templates": templates["2.0"],
+            "queries": {version: read_templates(asked, spec.hooks[0]) for version, asked in templates.items()},
+            "lookback_hours": longest_lookback_hours(features, vocabulary),
+            "plan": ReadingPlan(spec=spec, vocabulary=vocabulary),
             "required": np.array([name in manifest.required_features for name in features.ids], np.bool_),
         }
         for name, value in prepared.items():
@@ -103,6 +120,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     refusals: tuple[RefusalCount, ...]
     sex: float | None
     unexplained: Unexplained | None = None
+    orders: tuple[Order, ...] = ()
+    unclear_orders: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,6 +139,8 @@ class Assessment:
         required_missing: concepts without which the model is undefined.
         refusals: what came and was not used.
         sex: 0 female, 1 male, None where it is not known; reference ranges depend on it.
+        orders: draft orders that asked for this.
+        unclear_orders: how many draft orders might have asked, but could not be read, where none did that could.
     """
 
     served: ServedModel
@@ -134,6 +155,8 @@ class Assessment:
     required_missing: tuple[str, ...]
     refusals: Refusals
     sex: float | None
+    orders: tuple[Order, ...] = ()
+    unclear_orders: int = 0
 
     @property
     def missing_features(self) -> tuple[str, ...]:
@@ -156,6 +179,8 @@ class Assessment:
             ),
             sex=self.sex,
             unexplained=None if self.scored is None else self.scored.unexplained,
+            orders=self.orders,
+            unclear_orders=self.unclear_orders,
         )
 
 
@@ -173,25 +198,32 @@ def serve(
 def assess(
     served: ServedModel,
     patient: str,
-    resources: Iterable[msgspec.Raw],
+    resources: Iterable[Page],
     *,
     now: int,
     as_of: AsOf = "clock",
     explain_until: float = math.inf,
+    orders: Orders | None = None,
 ) -> Assessment:
     """Assess one patient.
 
     Args:
         served: the model.
         patient: the id of the patient the call is about; resources of others are refused and counted.
-        resources: FHIR Bundles and single resources, as JSON.
+        resources: FHIR Bundles and single resources, as JSON, or searchsets that were read already.
         now: the server's clock, UTC microseconds.
         as_of: whether the index time is the clock or the latest Observation at or before it.
         explain_until: the instant of `time.perf_counter` after which no explanation may end; it is left out then.
+        orders: the draft orders of the call, where the model reads them: they hold at the index time.
     """
-    record = read(served, patient, resources)
+    if orders is None or as_of == "clock":
+        record = read(served, patient, resources, orders=orders, at=now)
+        index_time = _index_time(served, record.events, now=now, as_of=as_of)
+    else:  # read twice, in a demonstration: what is ordered now is ordered at a time that the record tells
+        resources = tuple(resources)
+        index_time = _index_time(served, read(served, patient, resources).events, now=now, as_of=as_of)
+        record = read(served, patient, resources, orders=orders, at=index_time)
     events = record.events
-    index_time = now if as_of == "clock" else _latest(served, events, now)
     _refuse_later(events, index_time, record.refusals)
     vector = served.kernel.compute(events, np.zeros(1, np.int64), np.array([index_time]))
     readings = served.plan.readings(events, 0, index_time)
@@ -214,6 +246,26 @@ def assess(
         required_missing=required_missing,
         refusals=record.refusals,
         sex=None if sex is None else sex.value,
+        orders=() if orders is None else orders.asking,
+    )
+
+
+def assess_unclear(served: ServedModel, orders: Orders, *, now: int, as_of: AsOf) -> Assessment:
+    """What can be said where no draft order asks, but some could not be read: that nobody knows whether they do."""
+    return Assessment(
+        served=served,
+        index_time=now,
+        as_of=as_of,
+        vector=np.full(len(served.entry.spec.features), np.nan, np.float32),
+        scored=None,
+        contributors=(),
+        absent=(),
+        stale=(),
+        unmet=(),
+        required_missing=(),
+        refusals=orders.refusals,
+        sex=None,
+        unclear_orders=orders.unclear,
     )
 
 
@@ -239,18 +291,32 @@ def has_minimum(served: ServedModel, events: Events, patient: int, at: int) -> b
     return not _required_missing(served, vector[0], served.plan.seen(readings, at))
 
 
-def read(served: ServedModel, patient: str, resources: Iterable[msgspec.Raw]) -> Record:
-    """Read what the model needs of one patient's resources."""
+def read(
+    served: ServedModel,
+    patient: str,
+    resources: Iterable[Page],
+    *,
+    orders: Orders | None = None,
+    at: int = 0,
+) -> Record:
+    """Read what the model needs of one patient's resources, and of the draft orders at a time."""
     reader = Reader(served.interpreter, patient=patient, version=served.fhir_version)
     reader.read_searchsets(resources)
+    if orders is not None:
+        reader.read_drafts(orders.content, at=at)
     return reader.record()
 
 
-def _latest(served: ServedModel, events: Events, now: int) -> int:
-    """When the latest Observation became known, at or before the clock; the clock where there is none."""
+def latest_observation(served: ServedModel, events: Events, now: int) -> int | None:
+    """When the latest Observation became known, at or before the clock, in UTC microseconds; None if there is none."""
     is_measured = np.array([name in served.plan.measured for name in events.concepts], np.bool_)
     known = events.known[is_measured[events.concept] & (events.known <= now)]
-    return int(known.max()) if len(known) else now
+    return int(known.max()) if len(known) else None
+
+
+def _index_time(served: ServedModel, events: Events, *, now: int, as_of: AsOf) -> int:
+    latest = None if as_of == "clock" else latest_observation(served, events, now)
+    return now if latest is None else latest
 
 
 def _refuse_later(events: Events, index_time: int, refusals: Refusals) -> None:

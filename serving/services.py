@@ -3,40 +3,34 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid4
 
 from cds_hooks.discovery import ServiceDescription, ServiceRegistry
-from cds_hooks.errors import CdsHooksError, InvalidField, MissingData, Overloaded
+from cds_hooks.errors import CdsHooksError, Overloaded
 from cds_hooks.feedback import FeedbackEntry as Feedback
 from cds_hooks.outcome import encode_outcome
-from cds_hooks.prefetch import PrefetchReport, PrefetchStatus, check_prefetch
 from cds_hooks.request import CdsRequest
 from cds_hooks.response import Card, CdsResponse, encode_response
-from features.events import MICROSECONDS_PER_HOUR
-from features.prefetch import page_reaches
-from features.reading.decode import decode_resource
-from features.reading.fhir import Patient
-from features.refusals import Refusals
+from cds_hooks.security.caller import Caller
+from cds_hooks.templates import TemplateVersion
 from features.times import microseconds, to_datetime
 from models.words import Language
-from serving.assess import AsOf, Assessment, ServedModel, assess
+from serving.access import NOWHERE, Reading, Sources, make_plan
+from serving.assess import AsOf, Assessment, ServedModel, assess_unclear
 from serving.cards import CardSettings, render
 from serving.journal_entries import CallEntry, CardEntry, Entry, FeedbackEntry, float32_bytes
 from serving.journal_errors import JournalError, JournalRejected
 from serving.locale import choose_language
+from serving.orders import Orders
+from serving.prefetched import assess_completed, enough_of, orders_of
 from serving.pseudonym import Pseudonyms
 
-CDS_HOOKS_VERSION = "2.0.1"
-
-# How a prefetch key can fail, as the client reads it.
-UNREADABLE = {
-    PrefetchStatus.OUTCOME: "sent as an OperationOutcome",
-    PrefetchStatus.INVALID: "sent as neither a resource nor a searchset",
-}
+# What discovery says of the specification that the templates are for.
+CDS_HOOKS_VERSIONS: Mapping[TemplateVersion, str] = {"2.0": "2.0.1", "3.0": "3.0.0-ballot"}
 
 _logger = logging.getLogger("bedside.services")
 
@@ -59,6 +53,10 @@ class BedsideServices:
         models: by service id.
         clock: the time now, aware UTC.
         deadline_ms: by when an answer should be ready; an explanation that would take longer is left out.
+        sources: where a call may be answered from beside its prefetch.
+        version: of CDS Hooks, whose prefetch templates clients of these services fill.
+        system_actions: whether the site lets services change records without anybody looking, for the clients that
+            are registered for it.
     """
 
     models: Mapping[str, ServedModel]
@@ -69,17 +67,22 @@ class BedsideServices:
     as_of: AsOf
     clock: Callable[[], datetime]
     deadline_ms: float | None = None
+    sources: Sources = NOWHERE
+    version: TemplateVersion = "2.0"
+    system_actions: bool = False
     registry: ServiceRegistry = field(init=False)
 
     def __post_init__(self) -> None:
-        described = (description for served in self.models.values() for description in describe(served))
+        described = (one for served in self.models.values() for one in describe(served, self.version))
         object.__setattr__(self, "registry", ServiceRegistry(services=tuple(described)))
 
-    async def call(self, service_id: str, request: CdsRequest, headers: Mapping[str, str]) -> bytes:
+    async def call(
+        self, service_id: str, request: CdsRequest, headers: Mapping[str, str], caller: Caller | None = None
+    ) -> bytes:
         """Assess the patient and answer with one card, once the journal has it.
 
         Raises:
-            MissingData: the prefetch is not complete; the message names the keys.
+            MissingData: the prefetch is not complete, and what lacks could not be read; the message names the keys.
             InvalidField: the prefetched patient is not the patient of the context.
             Overloaded: the journal could not take the entry.
         """
@@ -90,29 +93,58 @@ class BedsideServices:
             service_id=service_id,
             request=request,
             language=choose_language(headers.get("accept-language"), self.language),
+            caller=caller,
         )
         card_uuid = str(uuid4())
         try:
             served, now = self.models[service_id], microseconds(call.received_at)
             until = math.inf if self.deadline_ms is None else call.started + self.deadline_ms / 1000
-            assessment = assess_request(served, request, now=now, as_of=self.as_of, explain_until=until)
-            card = render(assessment, card_uuid=card_uuid, language=call.language, settings=self.cards)
-            body = encode_response(CdsResponse(cards=(card,)))
-            entry = call.answered(assessment, body, self.pseudonyms.of(request.patient_id))
+            orders = orders_of(served, request, now)
+            if orders is None or orders.due == "risk":
+                assessment = await self._assess(call, served, orders, now=now, explain_until=until)
+            else:  # most orders ask for nothing, and nobody should have to send a record for them
+                assessment = assess_unclear(served, orders, now=now, as_of=self.as_of)
+            is_silent = orders is not None and orders.due == "nothing"
+            cards = () if is_silent else (self._card(assessment, card_uuid, call),)
+            body = encode_response(CdsResponse(cards=cards), system_actions_agreed=self.may_act(caller))
+            account = call.not_triggered if is_silent else call.answered
+            entry = account(assessment, body, self.pseudonyms.of(request.patient_id))
         except CdsHooksError as error:
             await self._record(call.failed(error))
             raise
         except Exception:  # a fault of ours: the account has it too, and the router tells the client
             await self._record(call.failed(CdsHooksError("The service failed.")))
             raise
-        await self._record(entry, CardEntry(card_uuid=card_uuid, call_id=call.call_id, indicator=card.indicator))
-        _log_call(entry, card)
+        shown = [CardEntry(card_uuid=card_uuid, call_id=call.call_id, indicator=card.indicator) for card in cards]
+        await self._record(entry, *shown)
+        _log_call(entry, cards)
         return body
 
-    async def feedback(self, service_id: str, entries: tuple[Feedback, ...]) -> None:
+    async def _assess(
+        self, call: "_Call", served: ServedModel, orders: Orders | None, *, now: int, explain_until: float
+    ) -> Assessment:
+        request, caller = call.request, call.caller
+        enough = enough_of(served, request, self.version, now=now, as_of=self.as_of)
+        plan = make_plan(served.queries[self.version], request.prefetch, enough)
+        found = plan.without_access()
+        if plan.wanted:  # seldom: who has it all waits for nothing
+            found = await self.sources.complete(plan, request, caller, enough=enough, today=call.received_at.date())
+            call.reading = found.reading
+        return assess_completed(
+            served, request, found, now=now, as_of=self.as_of, explain_until=explain_until, orders=orders
+        )
+
+    def _card(self, assessment: Assessment, card_uuid: str, call: "_Call") -> Card:
+        return render(assessment, card_uuid=card_uuid, language=call.language, settings=self.cards)
+
+    def may_act(self, caller: Caller | None) -> bool:
+        """Whether system actions were agreed: by the site's setting and by the client's registration, both."""
+        return self.system_actions and caller is not None and caller.registration.system_actions
+
+    async def feedback(self, service_id: str, entries: tuple[Feedback, ...], caller: Caller | None = None) -> None:
         """Keep what users did with cards."""
         received_at = self.clock()
-        await self._record(*(_feedback_entry(service_id, entry, received_at) for entry in entries))
+        await self._record(*(_feedback_entry(service_id, entry, received_at, caller) for entry in entries))
 
     async def _record(self, *entries: CallEntry | CardEntry | FeedbackEntry) -> None:
         try:
@@ -124,34 +156,8 @@ class BedsideServices:
             raise Overloaded("Expected the journal to take this call; it could not. Try again later.") from error
 
 
-def assess_request(
-    served: ServedModel, request: CdsRequest, *, now: int, as_of: AsOf, explain_until: float = math.inf
-) -> Assessment:
-    """Assess the patient of a request from its prefetch.
-
-    Args:
-        served: the model.
-        request: decoded and valid.
-        now: UTC microseconds.
-        as_of: whether the index time is `now` or the latest Observation.
-        explain_until: the instant of `time.perf_counter` after which no explanation may end.
-
-    Raises:
-        MissingData: the prefetch is not complete; the message names the keys.
-        InvalidField: the prefetched patient is not the patient of the context.
-    """
-    report = check_prefetch(served.templates, request.prefetch)
-    _check_complete(report)
-    _check_patient(report, request)
-    answered = [key for key in report.usable if report.values[key].status != PrefetchStatus.NULL]
-    resources = [request.prefetch[key] for key in answered]
-    assessment = assess(served, request.patient_id, resources, now=now, as_of=as_of, explain_until=explain_until)
-    _check_pages(served, report, request, assessment.index_time)
-    return assessment
-
-
-def describe(served: ServedModel) -> Iterator[ServiceDescription]:
-    """A model's entries in the discovery document, one per hook."""
+def describe(served: ServedModel, version: TemplateVersion = "2.0") -> Iterator[ServiceDescription]:
+    """A model's entries in the discovery document for a version of CDS Hooks, one per hook."""
     spec = served.entry.spec
     for hook in spec.hooks:
         yield ServiceDescription(
@@ -159,15 +165,15 @@ def describe(served: ServedModel) -> Iterator[ServiceDescription]:
             id=spec.id,
             title=spec.title,
             description=spec.description,
-            prefetch=served.templates,
+            prefetch={key: template.text for key, template in served.queries[version].items()},
             usage_requirements=f"{spec.population}. Research model, not a medical device.",
-            version=CDS_HOOKS_VERSION,
+            version=CDS_HOOKS_VERSIONS[version],
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Call:
-    """One call from its arrival to its journal entry."""
+    """One call from its arrival to its journal entry. `reading`: what was read for it, once that was done."""
 
     call_id: UUID
     received_at: datetime
@@ -175,6 +181,8 @@ class _Call:
     service_id: str
     request: CdsRequest
     language: Language
+    caller: Caller | None
+    reading: Reading | None = None
 
     def answered(self, assessment: Assessment, body: bytes, pseudonym: str) -> CallEntry:
         scored, bundle = assessment.scored, assessment.served.bundle
@@ -191,6 +199,10 @@ class _Call:
             hook_instance=self.request.hook_instance,
             locale=self.language,
             mode="live",
+            client=_client(self.caller),
+            tenant=_tenant(self.caller),
+            fhir_requests=None if self.reading is None else self.reading.requests,
+            fhir_duration_us=None if self.reading is None else self.reading.duration_us,
             model_version=bundle.manifest.version,
             bundle_fingerprint=bundle.fingerprint,
             index_time=to_datetime(assessment.index_time),
@@ -206,6 +218,11 @@ class _Call:
             evidence=assessment.evidence,
         )
 
+    def not_triggered(self, assessment: Assessment, body: bytes, pseudonym: str) -> CallEntry:
+        """No order asked: nothing was computed, and nothing of the patient is kept."""
+        entry = self.answered(assessment, body, pseudonym)
+        return replace(entry, status="not-triggered", feature_vector=None, missing_features=(), evidence=None)
+
     def failed(self, error: CdsHooksError) -> CallEntry:
         return CallEntry(
             call_id=self.call_id,
@@ -219,6 +236,10 @@ class _Call:
             hook_instance=self.request.hook_instance,
             locale=self.language,
             mode="live",
+            client=_client(self.caller),
+            tenant=_tenant(self.caller),
+            fhir_requests=None if self.reading is None else self.reading.requests,
+            fhir_duration_us=None if self.reading is None else self.reading.duration_us,
             error_code=error.code,
         )
 
@@ -226,56 +247,16 @@ class _Call:
         return round(1e6 * (time.perf_counter() - self.started))
 
 
-def _check_complete(report: PrefetchReport) -> None:
-    """Every key must be answered. One that is absent or failed is not "no data": a risk without it would be wrong."""
-    faults = [f"{key} (not sent)" for key in report.absent]
-    faults += [f"{key} ({UNREADABLE[report.values[key].status]})" for key in report.failed]
-    if faults:
-        raise MissingData(
-            f"Expected all prefetch keys of the discovery document; unusable: {', '.join(faults)}. "
-            "Send each with its search result, or null where there is no such data.",
-            location="prefetch",
-        )
+def _client(caller: Caller | None) -> str | None:
+    """The site's own name for the client; of its token nothing is kept."""
+    return None if caller is None else caller.registration.name
 
 
-def _check_patient(report: PrefetchReport, request: CdsRequest) -> None:
-    if report.values["patient"].status == PrefetchStatus.NULL:
-        return
-    patient = decode_resource(request.prefetch["patient"], Refusals())
-    if not isinstance(patient, Patient):
-        raise InvalidField("Expected a Patient resource.", location="prefetch.patient")
-    if patient.id != request.patient_id:
-        raise InvalidField(
-            "Expected the Patient of context.patientId, got another one. Nothing was computed.",
-            location="prefetch.patient",
-        )
+def _tenant(caller: Caller | None) -> str | None:
+    return None if caller is None else caller.tenant
 
 
-def _check_pages(served: ServedModel, report: PrefetchReport, request: CdsRequest, index_time: int) -> None:
-    """A first page will do if it goes back beyond what any feature looks at; else the rest is missing."""
-    if not report.paged:
-        return
-    features = served.entry.spec.features
-    kinds = {concept: served.interpreter.vocabulary.concept(concept).kind for concept in features.concepts}
-    longest = max(
-        (features.longest_lookback_hours(name) for name, kind in kinds.items() if kind == "observation"),
-        default=math.inf,
-    )
-    since = index_time - round(longest * MICROSECONDS_PER_HOUR) if math.isfinite(longest) else None
-    for key in report.paged:
-        remedy = "Send"
-        if key.startswith(("observations", "reports")) and since is not None:
-            if page_reaches(request.prefetch[key], since):
-                continue
-            remedy = f"Send a page, newest first, that goes back {longest:g} h, or"
-        raise MissingData(
-            f"Expected all of the search result under {key}, got a page with a next link. "
-            f"{remedy} the whole result on one page.",
-            location=f"prefetch.{key}",
-        )
-
-
-def _feedback_entry(service_id: str, feedback: Feedback, received_at: datetime) -> FeedbackEntry:
+def _feedback_entry(service_id: str, feedback: Feedback, received_at: datetime, caller: Caller | None) -> FeedbackEntry:
     reason = feedback.override_reason
     coding = None if reason is None else reason.reason
     return FeedbackEntry(
@@ -289,11 +270,13 @@ def _feedback_entry(service_id: str, feedback: Feedback, received_at: datetime) 
         override_reason_display=None if coding is None else coding.display,
         user_comment=None if reason is None else reason.user_comment,
         accepted_suggestion_ids=tuple(suggestion.id for suggestion in feedback.accepted_suggestions),
+        client=_client(caller),
+        tenant=_tenant(caller),
     )
 
 
-def _log_call(entry: CallEntry, card: Card) -> None:
-    """One event per card: what and how long, nothing of the patient."""
+def _log_call(entry: CallEntry, cards: Sequence[Card]) -> None:
+    """One event per call: what and how long, nothing of the patient."""
     if not _logger.isEnabledFor(logging.INFO):
         return
     _logger.info(
@@ -302,7 +285,7 @@ def _log_call(entry: CallEntry, card: Card) -> None:
             "call_id": str(entry.call_id),
             "service_id": entry.service_id,
             "status": entry.status,
-            "indicator": card.indicator,
+            "indicator": cards[0].indicator if cards else None,
             "duration_us": entry.duration_us,
             "refusals": dict(entry.refusals),
             "explained": entry.contributions is not None,

@@ -15,11 +15,12 @@ from cds_hooks.request import CdsRequest, FhirAuthorization
 from cds_hooks.security.network import ConnectionRefusal, Destination
 from cds_hooks.security.urls import UrlError, read_url
 from cds_hooks.templates import Template, Unfillable, fill
+from features.reading.scan.searchset import text_of
 from serving.access.answers import Answer, Page, followed, page_of, resource_of
 from serving.access.connections import Connections
 from serving.access.gates import Gates, Purse
 from serving.access.limits import Limits
-from serving.access.plan import Completed, Enough, Pages, Plan, Wanted
+from serving.access.plan import Completed, Enough, Pages, Plan, Reading, Wanted
 from serving.access.policy import Policy
 from serving.access.reasons import NotObtained, Reason
 
@@ -65,6 +66,7 @@ class Access:
         begin = asyncio.get_running_loop().time()
         until = begin + self.limits.total_seconds
         scope = Scope(context=request.context, today=today, base=request.fhir_server.rstrip("/"))
+        purse: Purse | None = None
         try:
             _check_patient(request, request.fhir_authorization)
             with self.gates.call(_server(request.fhir_server)) as purse:
@@ -81,11 +83,12 @@ class Access:
                     until=until,
                 )
                 results = await call.read()
-                _log(results, purse, seconds=asyncio.get_running_loop().time() - begin)
         except NotObtained as error:
             results = dict.fromkeys(plan.wanted, error.reason)
-            _log(results, None, seconds=asyncio.get_running_loop().time() - begin)
-        return _completed(plan, results)
+        seconds = asyncio.get_running_loop().time() - begin
+        reading = Reading(requests=0 if purse is None else purse.requests, duration_us=round(1e6 * seconds))
+        _log(results, purse, reading)
+        return _completed(plan, results, reading)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -205,7 +208,7 @@ class _Call:
                 raise NotObtained(Reason.DEPENDS)
             pages += result
         try:
-            return [msgspec.json.decode(page) for page in pages]
+            return [msgspec.json.decode(text_of(page)) for page in pages]
         except (msgspec.MsgspecError, RecursionError) as error:
             raise NotObtained(Reason.DEPENDS) from error
 
@@ -235,7 +238,7 @@ async def _connected(policy: Policy, fhir_server: str, until: float) -> Destinat
         raise NotObtained(_REFUSALS.get(error.reason, Reason.NOT_LISTED)) from error
 
 
-def _completed(plan: Plan, results: Mapping[str, Result]) -> Completed:
+def _completed(plan: Plan, results: Mapping[str, Result], reading: Reading) -> Completed:
     read = {key: result for key, result in results.items() if not isinstance(result, Reason)}
     return Completed(
         pages={**plan.sent, **{key: plan.sent.get(key, ()) + pages for key, pages in read.items()}},
@@ -243,19 +246,22 @@ def _completed(plan: Plan, results: Mapping[str, Result]) -> Completed:
             key: (plan.wanted[key].failure, result) for key, result in results.items() if isinstance(result, Reason)
         },
         read=frozenset(read),
+        reading=reading,
     )
 
 
-def _log(results: Mapping[str, Result], purse: Purse | None, *, seconds: float) -> None:
+def _log(results: Mapping[str, Result], purse: Purse | None, reading: Reading) -> None:
     """One event for each call that needed access: how much, how long, and what failed; nothing of URL or patient."""
-    _logger.info(
+    failed = {key: result.name for key, result in results.items() if isinstance(result, Reason)}
+    _logger.log(
+        logging.WARNING if failed else logging.INFO,
         "fhir_access",
         extra={
             "keys": sorted(results),
-            "failed": {key: result.name for key, result in results.items() if isinstance(result, Reason)},
-            "requests": 0 if purse is None else purse.requests,
+            "failed": failed,
+            "requests": reading.requests,
             "entries": 0 if purse is None else purse.entries,
             "bytes": 0 if purse is None else purse.bytes,
-            "duration_us": round(1e6 * seconds),
+            "duration_us": reading.duration_us,
         },
     )

@@ -8,9 +8,10 @@ import msgspec
 
 from cds_hooks.prefetch import PrefetchStatus, PrefetchValue, classify
 from cds_hooks.templates import Template
+from features.reading.scan.searchset import Searchset, scan
 from serving.access.reasons import Failure, Failures, Reason, missing_data
 
-Pages: TypeAlias = tuple[msgspec.Raw, ...]
+Pages: TypeAlias = tuple[msgspec.Raw | Searchset, ...]
 """What a key holds: one resource, the pages of a search, or nothing where there is no such data."""
 
 Enough: TypeAlias = Callable[[str, msgspec.Raw], bool]
@@ -49,6 +50,13 @@ class Plan:
         return Completed(pages=self.sent, failures={**self.failures, **lacking})
 
 
+class Reading(NamedTuple):
+    """What reading for one call came to: requests, of which one that had to be sent twice is one; and its time."""
+
+    requests: int
+    duration_us: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
     """What is there in the end.
@@ -57,13 +65,15 @@ class Completed:
         pages: by key, as the prefetch would hold them.
         failures: keys that could not be had; then there is no answer.
         read: keys that were read, wholly or in part, from the FHIR server.
+        reading: what that came to; None where nothing was tried.
     """
 
     pages: Mapping[str, Pages] = field(repr=False)
     failures: Failures
     read: frozenset[str] = frozenset()
+    reading: Reading | None = None
 
-    def resources(self) -> list[msgspec.Raw]:
+    def resources(self) -> list[msgspec.Raw | Searchset]:
         """Everything, for `serving.assess.assess`.
 
         Raises:
@@ -80,7 +90,9 @@ def make_plan(templates: Mapping[str, Template], prefetch: Mapping[str, msgspec.
     A key that is null or an OperationOutcome is not asked for again: the client has no such data, or could not read it
     (CDS Hooks 2.0.1, Prefetch Template). If one of the latter makes an answer impossible, nothing is read at all.
     """
-    values = {key: classify(prefetch.get(key)) for key in templates}
+    # A searchset is read here and now, once: what it is and what it holds come of the same pass.
+    sent = {key: scan(prefetch[key]) or prefetch[key] for key in templates if key in prefetch}
+    values = {key: classify(sent.get(key)) for key in templates}
     failures = {
         key: (Failure.UNUSABLE, _UNUSABLE[one.status]) for key, one in values.items() if one.status in _UNUSABLE
     }
@@ -93,13 +105,13 @@ def make_plan(templates: Mapping[str, Template], prefetch: Mapping[str, msgspec.
     if failures:
         failures |= {key: (one.failure, Reason.NOT_ASKED) for key, one in wanted.items()}
         wanted = {}
-    sent = {key: _pages(prefetch, key, value) for key, value in values.items() if value.status in _SENT}
-    return Plan(sent=sent, wanted=wanted, failures=failures)
+    pages = {key: _pages(sent[key], value) for key, value in values.items() if value.status in _SENT}
+    return Plan(sent=pages, wanted=wanted, failures=failures)
 
 
 _UNUSABLE = {PrefetchStatus.OUTCOME: Reason.SENT_OUTCOME, PrefetchStatus.INVALID: Reason.SENT_INVALID}
 _SENT = frozenset({PrefetchStatus.NULL, PrefetchStatus.RESOURCE, PrefetchStatus.SEARCHSET})
 
 
-def _pages(prefetch: Mapping[str, msgspec.Raw], key: str, value: PrefetchValue) -> Pages:
-    return () if value.status is PrefetchStatus.NULL else (prefetch[key],)
+def _pages(sent: msgspec.Raw | Searchset, value: PrefetchValue) -> Pages:
+    return () if value.status is PrefetchStatus.NULL else (sent,)

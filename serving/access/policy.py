@@ -2,9 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cds_hooks.security.network import Destination, Resolver, fhir_destination
-from cds_hooks.security.registrations import Registration
+
+if TYPE_CHECKING:
+    from cds_hooks.security.registrations import Registration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +24,7 @@ class Policy:
     may_read: Callable[[str], bool]
 
 
-def registered(registration: Registration, resolve: Resolver) -> Policy:
+def registered(registration: "Registration", resolve: Resolver) -> Policy:
     """The policy of a registered client."""
 
     def connect(fhir_server: str) -> Awaitable[Destination]:

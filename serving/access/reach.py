@@ -15,21 +15,20 @@ NEWEST_FIRST = ("observations", "reports")
 """How the keys begin whose templates sort by time (`features.prefetch`)."""
 
 
-def reaches_back(features: FeatureSet, vocabulary: Vocabulary, index_time: Callable[[], int]) -> Enough:
+def reaches_back(longest_hours: float, index_time: Callable[[], int | None]) -> Enough:
     """Whether a page goes back beyond all that the model looks at in Observations.
 
     Args:
-        features: what the model reads.
-        vocabulary: has the concepts that they read.
-        index_time: UTC microseconds; asked only where there is a next page. An earlier time than that of the
-            assessment is safe: it asks for more.
+        longest_hours: how far back that is (`longest_lookback_hours`).
+        index_time: UTC microseconds; None where it is not known, and then no page suffices. Asked only where there is
+            a next page. An earlier time than that of the assessment is safe: it asks for more.
     """
-    longest = longest_lookback_hours(features, vocabulary)
 
     def enough(key: str, page: msgspec.Raw) -> bool:
-        if not key.startswith(NEWEST_FIRST) or not math.isfinite(longest):
+        if not key.startswith(NEWEST_FIRST) or not math.isfinite(longest_hours):
             return False
-        return page_reaches(page, index_time() - round(longest * MICROSECONDS_PER_HOUR))
+        at = index_time()
+        return at is not None and page_reaches(page, at - round(longest_hours * MICROSECONDS_PER_HOUR))
 
     return enough
 

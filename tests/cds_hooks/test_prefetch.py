@@ -1,19 +1,11 @@
-"""Prefetch: what came under a key, and which templates may be advertised."""
+"""Prefetch: what came under a key."""
 
 import json
 
 import msgspec
 import pytest
 
-from cds_hooks.errors import InvalidAnswer
-from cds_hooks.prefetch import (
-    PrefetchStatus,
-    PrefetchValue,
-    check_prefetch,
-    classify,
-    fill_template,
-    validate_template,
-)
+from cds_hooks.prefetch import PrefetchStatus, PrefetchValue, check_prefetch, classify
 
 _NEXT = [{"relation": "self", "url": "https://ehr.example/a"}, {"relation": "next", "url": "https://ehr.example/b"}]
 _MATCH = {"resource": {"resourceType": "Observation"}, "search": {"mode": "match"}}
@@ -91,72 +83,3 @@ def test_a_report_tells_usable_absent_failed_paged_and_unknown_keys() -> None:
     assert report.failed == ("allergies",)
     assert report.paged == ("weights",)
     assert report.unknown == ("extra",)
-
-
-TEMPLATES: dict[str, tuple[str, str, bool]] = {
-    "read": ("Patient/{{context.patientId}}", "patient-view", True),
-    "read-by-user": ("Practitioner/{{userPractitionerId}}", "patient-view", True),
-    "fixed-read": ("Questionnaire/intake-1", "patient-view", True),
-    "search": ("Observation?patient={{context.patientId}}&_sort=-date", "patient-view", True),
-    "search-by-code": (
-        "Observation?patient={{context.patientId}}&code=http://loinc.org|8867-4,http://loinc.org|9279-1",
-        "patient-view",
-        True,
-    ),
-    "search-by-date": ("Observation?patient={{context.patientId}}&date=ge2026-01-01", "patient-view", True),
-    "own-hook": ("Location/{{context.wardId}}", "org.example.ward-round", True),
-    "absolute": ("https://ehr.example/Patient/{{context.patientId}}", "patient-view", False),
-    "leading-slash": ("/Patient/{{context.patientId}}", "patient-view", False),
-    "operation": ("Patient/{{context.patientId}}/$everything", "patient-view", False),
-    "history": ("Patient/{{context.patientId}}/_history", "patient-view", False),
-    "type-only": ("Patient", "patient-view", False),
-    "empty": ("", "patient-view", False),
-    "space": ("Observation?patient={{context.patientId}}&code=a b", "patient-view", False),
-    "unclosed-token": ("Patient/{{context.patientId", "patient-view", False),
-    "bare-field": ("Patient/{{patientId}}", "patient-view", False),
-    "percent-context": ("Encounter/{{%context.encounterId}}", "patient-view", False),
-    "field-of-another-hook": ("Organization/{{context.performer}}", "patient-view", False),
-    "no-token-field": ("Observation?x={{context.draftOrders}}", "order-sign", False),
-    "fhirpath": ("Encounter?x={{context.draftOrders.entry.resource.id}}", "order-sign", False),
-    "today": ("Observation?date=ge{{today()-90days}}", "patient-view", False),
-    "own-hook-fhirpath": ("Location/{{context.ward.id}}", "org.example.ward-round", False),
-}
-
-
-@pytest.mark.parametrize(("template", "hook", "good"), TEMPLATES.values(), ids=TEMPLATES.keys())
-def test_a_template_is_a_read_or_a_search_with_tokens_that_the_hook_allows(
-    template: str, hook: str, *, good: bool
-) -> None:
-    if good:
-        validate_template(template, hook)
-    else:
-        with pytest.raises(InvalidAnswer, match="Prefetch template"):
-            validate_template(template, hook)
-
-
-@pytest.mark.parametrize(
-    ("template", "expected"),
-    [
-        ("Patient/{{context.patientId}}", "Patient/p%2F1%262"),
-        ("Encounter/{{context.encounterId}}", None),
-        ("Practitioner/{{userPractitionerId}}", "Practitioner/dr-1"),
-        ("Patient/{{userPatientId}}", None),
-        ("Observation?a={{context.patientId}}&b={{context.patientId}}", "Observation?a=p%2F1%262&b=p%2F1%262"),
-        ("Questionnaire/intake", "Questionnaire/intake"),
-    ],
-)
-def test_tokens_are_filled_percent_encoded_or_the_query_is_not_to_be_run(template: str, expected: str | None) -> None:
-    context = {"userId": "Practitioner/dr-1", "patientId": "p/1&2"}
-    assert fill_template(template, context) == expected
-
-
-def test_a_value_that_looks_like_a_token_is_not_filled_again() -> None:
-    context = {"userId": "Practitioner/{{context.patientId}}", "patientId": "p1"}
-    assert fill_template("Practitioner/{{userPractitionerId}}", context) == (
-        "Practitioner/%7B%7Bcontext.patientId%7D%7D"
-    )
-
-
-def test_a_user_without_an_id_fills_no_token() -> None:
-    assert fill_template("Practitioner/{{userPractitionerId}}", {"userId": "Practitioner"}) is None
-    assert fill_template("Practitioner/{{userPractitionerId}}", {}) is None

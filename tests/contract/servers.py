@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cds_hooks.prefetch import fill_template
+from cds_hooks.fhirpath import Scope
+from cds_hooks.templates import fill, read_template
 from features.feature import FeatureSet
 from features.kernel import compute
 from features.reading.interpreter import load_interpreter
@@ -17,13 +18,11 @@ from features.times import microseconds
 from training.synthetic import PatientResources
 from training.synthetic.search import BASE_URL
 
-_TODAY = re.compile(r"\{\{today\(\) - (\d+) days\}\}")
-
 
 def filled(template: str, patient: str, at: datetime) -> str:
     """A template as a client would put it to its server: `today()` on the client's own calendar."""
-    dated = _TODAY.sub(lambda found: (at.date() - timedelta(days=int(found[1]))).isoformat(), template)
-    query = fill_template(dated, {"patientId": patient})
+    scope = Scope(context={"patientId": patient}, today=at.date())
+    query = fill(read_template(template, "patient-view"), scope)
     assert query is not None
     return query
 

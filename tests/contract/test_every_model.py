@@ -20,8 +20,8 @@ from cds_hooks.request import decode_request
 from features.times import microseconds
 from models.catalog import CatalogEntry, catalog
 from serving.assess import serve
+from serving.prefetched import assess_request
 from serving.samples import Example
-from serving.services import assess_request
 from tests.fhir_builders import NOW
 from training.recipe import load_recipe
 

@@ -374,4 +374,4 @@ def test_the_pseudonym_depends_on_the_site_s_key(host: Host, linear: ServedModel
 
 
 async def _call(services: BedsideServices) -> None:
-    await services.call("tiny", decode_request(json.dumps(request()).encode()), {})
+    await services.call("tiny", decode_request(json.dumps(request()).encode()), {}, None)

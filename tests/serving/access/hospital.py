@@ -13,7 +13,8 @@ from cds_hooks.request import CdsRequest, FhirAuthorization
 from cds_hooks.security.network import ConnectionRefusal, Destination
 from cds_hooks.security.urls import read_url
 from cds_hooks.templates import read_templates
-from serving.access import Access, Completed, Limits, Policy, make_plan
+from serving.access import Completed, Limits, Policy, make_plan
+from serving.access.access import Access
 from serving.access.plan import Enough
 from tests.features.client.fake_server import FakeServer, json
 from tests.fhir_builders import EMPTY, Json, patient, searchset, vitals

@@ -4,72 +4,19 @@ What is compared is what has finished when, not how long it took.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 
-from serving.access import Access, Completed, Limits
+from serving.access import Completed, Limits
+from serving.access.access import Access
 from tests.fhir_builders import EMPTY
 from tests.serving.access.hospital import NOBODY, completed_by, raw, told, whole
+from tests.serving.access.slow_servers import busy, slow_servers
 
 SERVERS = 200
 CALLS = 100
 
 
-@dataclass
-class SlowServer:
-    """Takes requests and does not answer before it is told to."""
-
-    arrived: asyncio.Semaphore
-    base: str = ""
-    asked: int = 0
-    under_way: int = 0
-    most_under_way: int = 0
-    go: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while await reader.readuntil(b"\r\n\r\n"):
-                self.asked += 1
-                self.arrived.release()
-                self.under_way += 1
-                self.most_under_way = max(self.under_way, self.most_under_way)
-                await self.go.wait()
-                self.under_way -= 1
-                body = bytes(raw(EMPTY))
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client hung up: nobody is left to answer
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def slow_servers(number: int) -> AsyncIterator[list[SlowServer]]:
-    """On ports of this machine."""
-    async with AsyncExitStack() as stack:
-        servers, arrived = [], asyncio.Semaphore(0)
-        for _ in range(number):
-            server = SlowServer(arrived)
-            listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-            stack.callback(listening.close)
-            server.base = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/fhir"
-            servers.append(server)
-        try:
-            yield servers
-        finally:
-            for server in servers:
-                server.go.set()
-
-
 def lacking(*keys: str) -> dict[str, object]:
     return {key: value for key, value in whole().items() if key not in keys}
-
-
-async def _busy(requests: int, server: SlowServer) -> None:
-    """Return when so many requests have arrived, at this server or its neighbours."""
-    for _ in range(requests):
-        await server.arrived.acquire()
 
 
 def test_slow_servers_hold_up_no_call_that_has_its_prefetch() -> None:
@@ -79,7 +26,7 @@ def test_slow_servers_hold_up_no_call_that_has_its_prefetch() -> None:
         access = Access(Limits(total_seconds=60, requests_of_process=SERVERS), trusted=NOBODY)
         async with slow_servers(SERVERS) as servers, asyncio.timeout(60):
             slow = [asyncio.create_task(completed_by(access, one.base, lacking("conditions"))) for one in servers]
-            await _busy(SERVERS, servers[0])
+            await busy(SERVERS, servers[0])
             quick = [await completed_by(access, servers[0].base, whole()) for _ in range(CALLS)]
             waiting = sum(not task.done() for task in slow)
             asked = sum(server.asked for server in servers)
@@ -104,7 +51,7 @@ def test_a_slow_server_holds_up_no_call_to_another_server() -> None:
         async with slow_servers(2) as (slow, good), asyncio.timeout(60):
             good.go.set()
             waiting = [asyncio.create_task(completed_by(access, slow.base, lacking("conditions"))) for _ in range(30)]
-            await _busy(4, slow)
+            await busy(4, slow)
             found = await completed_by(access, good.base, lacking("conditions"))
             still = sum(not task.done() for task in waiting)
             slow.go.set()
@@ -122,7 +69,7 @@ def test_one_call_more_than_may_wait_is_told_so_at_once() -> None:
         access = Access(Limits(total_seconds=60, calls_of_server=3), trusted=NOBODY)
         async with slow_servers(1) as (slow,), asyncio.timeout(60):
             waiting = [asyncio.create_task(completed_by(access, slow.base, lacking("conditions"))) for _ in range(3)]
-            await _busy(3, slow)
+            await busy(3, slow)
             refused = await completed_by(access, slow.base, lacking("conditions"))
             slow.go.set()
             results = await asyncio.gather(*waiting)
@@ -155,7 +102,7 @@ def test_a_call_that_is_given_up_leaves_nothing_behind() -> None:
         access = Access(Limits(total_seconds=60), trusted=NOBODY)
         async with slow_servers(1) as (slow,), asyncio.timeout(60):
             task = asyncio.create_task(completed_by(access, slow.base, lacking("conditions")))
-            await _busy(1, slow)
+            await busy(1, slow)
             task.cancel()
             await asyncio.wait([task])
             assert task.cancelled()

@@ -7,7 +7,7 @@ from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 
 import pytest
 
-from serving.access import Access
+from serving.access.access import Access
 from tests.features.client.fake_server import FakeServer, Reply, json
 from tests.fhir_builders import OUTCOME
 from tests.serving.access.hospital import NOBODY, PATIENT, TOKEN, completed_by, raw, told, without

@@ -11,7 +11,7 @@ OperationOutcome, other   412, nothing is read    412
 import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import UTC
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -27,7 +27,8 @@ from features.prefetch import prefetch_templates
 from features.times import microseconds
 from features.vocabulary.concept import Vocabulary, load_vocabulary
 from models.catalog import CatalogEntry, catalog
-from serving.access import Access, Completed, Plan, make_plan, reaches_back
+from serving.access import Completed, Plan, longest_lookback_hours, make_plan, reaches_back
+from serving.access.access import Access
 from serving.assess import Assessment, ServedModel, assess, serve
 from serving.samples import Example
 from tests.features.client.fake_server import Asked, FakeServer, Reply, json
@@ -105,7 +106,9 @@ def prefetched(model: Model, changed: frozenset[str], value: Any) -> dict[str, m
 
 
 def planned(model: Model, prefetch: dict[str, msgspec.Raw]) -> Plan:
-    enough = reaches_back(model.entry.spec.features, model.vocabulary, lambda: microseconds(NOW))
+    enough = reaches_back(
+        longest_lookback_hours(model.entry.spec.features, model.vocabulary), lambda: microseconds(NOW)
+    )
     return make_plan(model.templates, prefetch, enough)
 
 
@@ -143,6 +146,45 @@ def test_a_page_that_goes_back_far_enough_suffices_for_what_is_sorted_by_time_al
     for changed in subsets(searches):
         plan = planned(model, prefetched(model, changed, REACHES.value))
         assert set(plan.wanted) == {key for key in changed if not key.startswith("observations")}
+
+
+# How a key can come, and what is told of it where nothing can be read.
+CAME: Mapping[str, str | None] = {
+    "whole": None,
+    "empty": None,
+    "null": None,
+    "absent": "{key} (not sent{why})",
+    "page with a next": "{key} (got a page with a next link{why})",
+    "OperationOutcome": "{key} (sent as an OperationOutcome)",
+}
+OF_A_READ = ("whole", "null", "absent", "OperationOutcome")
+
+
+@pytest.mark.parametrize("entry", RELEASED, ids=_id)
+def test_every_mixture_of_states_is_told_apart_key_by_key(entry: CatalogEntry) -> None:
+    """All keys of a released model, each in every state that it can come in."""
+    model = _model(entry)
+    ways = [tuple(CAME) if template.is_search else OF_A_READ for template in model.templates.values()]
+    for mixture in product(*ways):
+        came = dict(zip(model.templates, mixture, strict=True))
+        whole = prefetched(model, frozenset(), None)
+        states = {key: STATES[state].value for key, state in came.items() if state != "whole"}
+        sent = whole | {key: raw(value) for key, value in states.items() if value is not ABSENT}
+        plan = planned(model, {key: value for key, value in sent.items() if states.get(key) is not ABSENT})
+        hopeless = "OperationOutcome" in mixture
+        asked_for = {key for key, state in came.items() if state in {"absent", "page with a next"}}
+        assert set(plan.wanted) == (set() if hopeless else asked_for)
+        why = "; not read either, for another key cannot be had" if hopeless else ""
+        told = [text.format(key=key, why=why) for key, state in came.items() if (text := CAME[state]) is not None]
+        found = plan.without_access()
+        if not told:
+            assert len(found.resources()) == sum(state != "null" for state in mixture)
+            continue
+        with pytest.raises(MissingData) as raised:
+            found.resources()
+        faults = raised.value.message.partition("unusable: ")[2].partition(". Send each")[0]
+        assert all(one in faults for one in told)
+        assert len(faults) == len(", ".join(told))  # and nothing else
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=_id)
