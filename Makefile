@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --extra build --univers
 	--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock bench profile release-sepsis clean
+.PHONY: help demo test check lock bench profile release-sepsis sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -19,7 +19,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(INSTALLED) ## the whole line: synthetic FHIR, a trained model, a server, three cards
+demo: $(INSTALLED) ## the whole line: synthetic FHIR, two trained models, a server, cards
 	$(BIN)/bedside demo
 
 test: $(INSTALLED) ## all tests
@@ -46,5 +46,11 @@ profile: $(INSTALLED) ## one request: which functions take the time
 release-sepsis: $(INSTALLED) ## train the released sepsis model: make release-sepsis DATA=path/to/physionet2019
 	$(BIN)/bedside train sepsis --data physionet2019:$(DATA) --output models/sepsis/bundle --compare
 
+sbom: $(INSTALLED) ## what a server is made of, as CycloneDX: build/sbom.cdx.json
+	$(BIN)/python -m tests.architecture.sbom build/sbom.cdx.json
+
+audit: $(INSTALLED) ## known vulnerabilities of all that is locked; asks pypi.org
+	$(BIN)/python -m tests.architecture.audit requirements.lock
+
 clean: ## remove what the targets made
-	rm -rf $(VENV) .bedside
+	rm -rf $(VENV) .bedside build

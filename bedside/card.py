@@ -14,8 +14,8 @@ from models.bundle import BundleError, load
 from models.catalog import UnknownModelError, find
 from serving.assess import serve
 from serving.cards import CardSettings, render
+from serving.prefetched import assess_request
 from serving.samples import Example
-from serving.services import assess_request
 from serving.settings import Settings, SettingsError
 
 

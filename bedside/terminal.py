@@ -1,18 +1,49 @@
-"""What the command line prints: progress bars, cards, faults."""
+"""What the command line prints: progress bars, cards, faults; and no character that would steer the terminal."""
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, Group, RenderableType, RenderHook, RenderResult
 from rich.filesize import decimal
 from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.text import Text
 
 from cds_hooks.response import Card
 
 COLOURS = {"info": "blue", "warning": "dark_orange", "critical": "red"}
+# C0 but for tab and line feed, DEL, C1, and what turns the direction of writing (Unicode TR 36; CWE-150).
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def new_console(*, stderr: bool = False) -> Console:
+    """A console on which text of records and of other servers is text: it cannot clear, retitle or rewrite a screen."""
+    console = Console(stderr=stderr)
+    console.push_render_hook(_TextOnly())
+    return console
+
+
+class _TextOnly(RenderHook):
+    """Rich takes a few control characters out of text, and not the escape character."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Harmless(renderable) for renderable in renderables]
+
+
+@dataclass(frozen=True, slots=True)
+class _Harmless:
+    shown: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.shown, options):
+            steers = segment.control is None and _STEERING.search(segment.text)
+            yield (
+                Segment(_STEERING.sub("\N{REPLACEMENT CHARACTER}", segment.text), segment.style) if steers else segment
+            )
 
 
 class Steps:

@@ -7,12 +7,11 @@ background.json    format 2 alone: the made rows against which a graph without c
 reference.json     how each feature was distributed in training
 performance.json   how good it was, where and when
 MODEL_CARD.md      the same for people
+model.sig          a site's signature of all of them, where it has signed (models/signing.py)
 """
 
 import hashlib
 import math
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.plain_file import PlainFileError, read_plain
 from models.spec import Indicator, ModelSpec
+from models.whole_folder import write_whole
 
 Content = TypeVar("Content")
 
@@ -31,7 +32,21 @@ FORMAT = 1
 PERMUTATION_FORMAT = 2
 MANIFEST = "manifest.json"
 BACKGROUND = "background.json"
+SIGNATURE = "model.sig"
 FILES = frozenset({"model.onnx", "golden.json", "reference.json", "performance.json", "MODEL_CARD.md"})
+
+_MEBIBYTE = 1 << 20
+# Far above what training writes (the released graph has 1.5 MB), and below what would hurt the machine that reads it.
+LIMITS_BYTES: Mapping[str, int] = {
+    MANIFEST: 4 * _MEBIBYTE,
+    "model.onnx": 512 * _MEBIBYTE,
+    "golden.json": 64 * _MEBIBYTE,
+    BACKGROUND: 64 * _MEBIBYTE,
+    "reference.json": 64 * _MEBIBYTE,
+    "performance.json": 64 * _MEBIBYTE,
+    "MODEL_CARD.md": 4 * _MEBIBYTE,
+    SIGNATURE: _MEBIBYTE,
+}
 
 
 class BundleError(Exception):
@@ -235,17 +250,29 @@ class Bundle:
 
     @property
     def model(self) -> bytes:
-        """The ONNX graph."""
-        return (self.path / "model.onnx").read_bytes()
+        """The ONNX graph; a BundleError if it is no longer the one that was loaded."""
+        return _content(self.path, "model.onnx", self.manifest)
 
     @property
     def model_card(self) -> str:
-        """The model card, Markdown."""
-        return (self.path / "MODEL_CARD.md").read_text(encoding="utf-8")
+        """The model card, Markdown; a BundleError as above."""
+        return _content(self.path, "MODEL_CARD.md", self.manifest).decode()
 
     def band_of(self, probability: float) -> Band:
         """The band that a probability falls into."""
         return next(band for band in reversed(self.manifest.bands) if probability >= band.lower_probability)
+
+
+class _Head(msgspec.Struct, frozen=True):
+    model_id: str
+
+
+def model_id_of(path: Path) -> str:
+    """The model that a bundle says it is of; nothing else is looked at. Raises BundleError where there is no bundle."""
+    try:
+        return msgspec.json.decode(read_plain(path / MANIFEST, LIMITS_BYTES[MANIFEST]), type=_Head).model_id
+    except (PlainFileError, msgspec.DecodeError) as error:
+        raise BundleError(f"{path}: expected a bundle directory with {MANIFEST}: {error}") from error
 
 
 def load(path: Path, spec: ModelSpec) -> Bundle:
@@ -265,9 +292,9 @@ def load(path: Path, spec: ModelSpec) -> Bundle:
         path=path,
         manifest=manifest,
         fingerprint=hashlib.sha256(manifest_bytes).hexdigest(),
-        golden=_decode(path, "golden.json", Golden),
-        performance=_decode(path, "performance.json", Performance),
-        background=_decode(path, BACKGROUND, Background) if BACKGROUND in manifest.file_names else None,
+        golden=_decode(path, "golden.json", manifest, Golden),
+        performance=_decode(path, "performance.json", manifest, Performance),
+        background=_decode(path, BACKGROUND, manifest, Background) if BACKGROUND in manifest.file_names else None,
     )
     for fault in _faults(bundle, spec):
         raise BundleError(f"{path.name}: {fault} Train it again for this specification.")
@@ -286,40 +313,15 @@ def write(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
         raise BundleError(f"Such a bundle needs the files {sorted(manifest.file_names)}, got {sorted(files)}.")
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     manifest = msgspec.structs.replace(manifest, files=hashes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        for name, content in files.items():
-            (aside / name).write_bytes(content)
-        text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-        (aside / MANIFEST).write_bytes(text + b"\n")
-        aside.chmod(0o755)
-        _put_in_place(aside, path)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-
-
-def _put_in_place(aside: Path, path: Path) -> None:
-    """Rename, and delete what stood there only when the new one stands: at no time is there half a bundle."""
-    if not path.exists():
-        aside.replace(path)
-        return
-    retired = aside.with_name(f"{aside.name}-replaced")
-    path.replace(retired)
-    try:
-        aside.replace(path)
-    except OSError:
-        retired.replace(path)
-        raise
-    shutil.rmtree(retired)
+    text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    write_whole(path, {**files, MANIFEST: text + b"\n"})
 
 
 def _read_manifest(path: Path) -> tuple[bytes, Manifest]:
     try:
-        content = (path / MANIFEST).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path.name}: expected a bundle directory with {MANIFEST}: {error.strerror}.") from error
+        content = read_plain(path / MANIFEST, LIMITS_BYTES[MANIFEST])
+    except PlainFileError as error:
+        raise BundleError(f"{path.name}: expected a bundle directory with {MANIFEST}: {error}") from error
     try:
         found = msgspec.json.decode(content, type=dict[str, Any]).get("format")
         if found not in {FORMAT, PERMUTATION_FORMAT}:
@@ -338,17 +340,23 @@ def _check_files(path: Path, manifest: Manifest) -> None:
             f"{path.name}: expected the files {sorted(manifest.file_names)}, the manifest lists "
             f"{sorted(manifest.files)}."
         )
-    strangers = {entry.name for entry in path.iterdir()} - manifest.file_names - {MANIFEST}
+    strangers = {entry.name for entry in path.iterdir()} - manifest.file_names - {MANIFEST, SIGNATURE}
     if strangers:
         raise BundleError(f"{path.name}: files that the manifest does not list: {sorted(strangers)}.")
-    for name, expected in manifest.files.items():
-        try:
-            content = (path / name).read_bytes()
-        except OSError as error:
-            raise BundleError(f"{path.name}/{name}: cannot be read: {error.strerror}.") from error
-        found = hashlib.sha256(content).hexdigest()
-        if found != expected:
-            raise BundleError(f"{path.name}/{name}: its SHA-256 is {found[:12]}…, the manifest says {expected[:12]}….")
+    for name in manifest.files:
+        _content(path, name, manifest)
+
+
+def _content(path: Path, name: str, manifest: Manifest) -> bytes:
+    """Every reading is held against the manifest: what is used is what was checked, though a file changed meanwhile."""
+    try:
+        content = read_plain(path / name, LIMITS_BYTES[name])
+    except PlainFileError as error:
+        raise BundleError(f"{path.name}/{name}: {error}") from error
+    found, expected = hashlib.sha256(content).hexdigest(), manifest.files[name]
+    if found != expected:
+        raise BundleError(f"{path.name}/{name}: its SHA-256 is {found[:12]}…, the manifest says {expected[:12]}….")
+    return content
 
 
 def _faults(bundle: Bundle, spec: ModelSpec) -> Iterator[str]:
@@ -377,8 +385,8 @@ def _faults(bundle: Bundle, spec: ModelSpec) -> Iterator[str]:
         yield f"expected background rows of {width} features."
 
 
-def _decode(path: Path, name: str, kind: type[Content]) -> Content:
+def _decode(path: Path, name: str, manifest: Manifest, kind: type[Content]) -> Content:
     try:
-        return msgspec.json.decode((path / name).read_bytes(), type=kind)
+        return msgspec.json.decode(_content(path, name, manifest), type=kind)
     except msgspec.DecodeError as error:
         raise BundleError(f"{path.name}/{name}: {error}.") from error

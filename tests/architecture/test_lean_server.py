@@ -10,14 +10,17 @@ import pytest
 
 HEAVY = ("mlflow", "pandas", "sklearn", "lightgbm", "shap", "matplotlib", "onnx", "pyarrow", "scipy")
 # Of our own dependencies: what serves the other verbs, and what a journal needs once.
-UNUSED = ("alembic", "httpx", "joserfc", "mako", "rich", "training", "features.client", "features.coverage")
+UNUSED = (
+    *("alembic", "cryptography", "httpx", "joserfc", "mako", "rich", "training"),
+    *("features.client", "features.coverage", "models.signing"),
+)
 # `bedside serve` up to where it would answer calls.
 _START = """
 import json, sys
 import serving.listening
 from serving.workers import TASKS
 
-def report(*_):
+def report(*_, **__):
     threads = len(list(TASKS.iterdir())) if TASKS.is_dir() else 1
     print(json.dumps({"modules": sorted(sys.modules), "threads": threads}))
 

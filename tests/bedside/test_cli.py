@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bedside import cli
 from bedside.cli import app
+from bedside.commands import console
 from features.vocabulary.units import load_converter
 from tests.fhir_builders import observation, patient
 from training.readers.fhir_ndjson import read_record
@@ -27,7 +27,7 @@ def fhir(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("verb", ["serve", "train", "extract", "card", "conform", "demo"])
+@pytest.mark.parametrize("verb", ["serve", "train", "extract", "card", "conform", "demo", "bundle"])
 def test_every_verb_tells_what_it_does(verb: str) -> None:
     assert verb in run(app, ["--help"]).output
     assert run(app, [verb, "--help"]).exit_code == 0
@@ -98,7 +98,7 @@ def test_a_fault_is_one_sentence_and_a_status(arguments: list[str], expected: st
     "arguments", [["train", "sepsis", "--data", "fhir:x"], ["extract", "x", "y"], ["demo"]], ids=lambda it: it[0]
 )
 def test_a_server_installation_says_what_training_needs(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "lightgbm" else object())
+    monkeypatch.setattr(console, "find_spec", lambda name: None if name == "lightgbm" else object())
     result = run(app, arguments)
     assert result.exit_code == 1
     assert "needs lightgbm: pip install 'bedside[training]'" in " ".join(result.stderr.split())

@@ -1,12 +1,18 @@
 """What the command line prints: a card in full, whatever is in it, and bars that end."""
 
 import io
+import re
 
 import pytest
-from rich.console import Console
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.markdown import Markdown
+from rich.panel import Panel
 from rich.progress import Task, TaskID
+from rich.text import Text
 
-from bedside.terminal import COLOURS, RateColumn, print_card, steps
+from bedside.commands.console import fail
+from bedside.terminal import COLOURS, RateColumn, new_console, print_card, steps
 from cds_hooks.response import Card, Indicator, Source
 
 
@@ -44,6 +50,53 @@ def test_words_in_brackets_are_words_and_no_markup() -> None:
 def test_a_card_fits_the_window_and_is_never_wider_than_a_page(width: int) -> None:
     lines = printed(card(summary="A long summary, " * 8), width).splitlines()
     assert {len(line) for line in lines} == {min(width, 100)}
+
+
+# Clears the screen, renames the window, goes back to the line's start, writes from right to left, is a C1 CSI.
+STEERING = "\x1b[2J\x1b]0;owned\x07\r\b\x00\x7f\x9b2J\u202e\u2066"
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "file"])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        f"Kreatinin{STEERING}",
+        Text(f"Kreatinin{STEERING}", "red"),
+        Markdown(f"**Kreatinin**{STEERING}"),
+        Panel(Group(f"Kreatinin{STEERING}"), title=f"t{STEERING}"),
+    ],
+    ids=["str", "text", "markdown", "panel"],
+)
+def test_text_from_elsewhere_cannot_steer_the_terminal(
+    shown: RenderableType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, terminal: bool
+) -> None:
+    """What rich writes itself, colours, is left: taken out, no control character remains."""
+    monkeypatch.setenv("FORCE_COLOR", "1" if terminal else "")
+    new_console().print(shown, markup=False)
+    output = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert "Kreatinin" in output
+    assert [character for character in output if not character.isprintable() and character != "\n"] == []
+
+
+def test_what_steers_is_shown_to_have_been_there(capsys: pytest.CaptureFixture[str]) -> None:
+    new_console().print("a\x1b[2Jb", markup=False)
+    assert "a\N{REPLACEMENT CHARACTER}[2Jb" in capsys.readouterr().out
+
+
+def test_a_fault_that_quotes_a_file_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        fail("not a bundle: \x1b[2J")
+    assert "\x1b[2J" not in capsys.readouterr().err
+
+
+def test_bars_still_move_on_a_harmless_console(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with steps(new_console()) as progress:
+        progress("reading", 1, 2)
+        progress("reading", 2, 2)
+    assert "reading" in capsys.readouterr().out
 
 
 def test_a_bar_per_step_stays_behind_as_an_account() -> None:

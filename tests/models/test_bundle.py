@@ -1,6 +1,7 @@
 """The bundle: what is written is what is loaded, and a damaged or foreign directory is refused by name."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,18 +14,21 @@ import pytest
 from models.bundle import (
     FILES,
     FORMAT,
+    LIMITS_BYTES,
     MANIFEST,
     PERMUTATION_FORMAT,
     Band,
     BundleError,
     Golden,
     Manifest,
-    _put_in_place,
     load,
+    model_id_of,
     write,
 )
 from models.catalog import CatalogEntry
+from models.plain_file import PlainFileError, read_plain
 from models.spec import ModelSpec
+from models.whole_folder import put_in_place
 from tests.bundles import files_of, linear_graph, linear_rows, manifest_of, tiny_spec, write_bundle
 
 Json = dict[str, Any]
@@ -51,6 +55,21 @@ def flip_a_bit(name: str) -> Damage:
     return damage
 
 
+def enlarge(name: str) -> Damage:
+    """A hole behind its end, one byte above its limit: it takes no place on the disk."""
+    return lambda path: os.truncate(path / name, LIMITS_BYTES[name] + 1)
+
+
+def link_out(path: Path) -> None:
+    (path / "golden.json").replace(path.parent / "golden.json")
+    (path / "golden.json").symlink_to(path.parent / "golden.json")
+
+
+def pipe(path: Path) -> None:
+    (path / "golden.json").unlink()
+    os.mkfifo(path / "golden.json")
+
+
 DAMAGES = [
     *(
         pytest.param(flip_a_bit(name), rf"{name}: its SHA-256 is [0-9a-f]{{12}}…, the manifest says", id=f"{name} bit")
@@ -75,6 +94,12 @@ DAMAGES = [
         r"files that the manifest does not list: \['model.pkl'\]",
         id="a stranger",
     ),
+    *(
+        pytest.param(enlarge(name), rf"{name}: expected at most [\d,]+ bytes, it has", id=f"{name} huge")
+        for name in sorted({*FILES, MANIFEST})
+    ),
+    pytest.param(link_out, "golden.json: expected a plain file, got a link", id="a link"),
+    pytest.param(pipe, "golden.json: expected a plain file", id="a pipe, which would never end"),
     pytest.param(
         edit_manifest(lambda manifest: manifest.update(format=3)),
         "expected bundle format 1 or 2, got 3",
@@ -159,6 +184,29 @@ def test_a_damaged_bundle_is_refused_by_name(
     with pytest.raises(BundleError, match=message) as caught:
         load(bundle_copy, tiny.spec)
     assert str(caught.value).startswith("bundle")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "MODEL_CARD.md"])
+def test_what_is_read_later_is_what_was_checked_at_first(name: str, bundle_copy: Path, tiny: CatalogEntry) -> None:
+    bundle = load(bundle_copy, tiny.spec)
+    flip_a_bit(name)(bundle_copy)
+    with pytest.raises(BundleError, match=rf"{name}: its SHA-256 is"):
+        assert len(bundle.model) + len(bundle.model_card) > 0
+
+
+def test_a_bundle_says_which_model_it_is_of(bundle_copy: Path, tmp_path: Path) -> None:
+    assert model_id_of(bundle_copy) == "tiny"
+    with pytest.raises(BundleError, match="expected a bundle directory"):
+        model_id_of(tmp_path / "nothing")
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "growing").write_bytes(b"12345")
+    small = (tmp_path / "growing").lstat()
+    (tmp_path / "growing").write_bytes(b"123456")
+    monkeypatch.setattr(Path, "lstat", lambda _: small)
+    with pytest.raises(PlainFileError, match="expected at most 5 bytes, it has more"):
+        read_plain(tmp_path / "growing", 5)
 
 
 def spoil(name: str, **fields: object) -> dict[str, bytes]:
@@ -260,7 +308,7 @@ def test_a_rename_that_fails_puts_the_old_bundle_back(tmp_path: Path) -> None:
     old.mkdir()
     (old / MANIFEST).write_text("old")
     with pytest.raises(FileNotFoundError):
-        _put_in_place(tmp_path / ".aside-that-is-not-there", old)
+        put_in_place(tmp_path / ".aside-that-is-not-there", old)
     assert (old / MANIFEST).read_text() == "old"
 
 

@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from models.bundle import BACKGROUND, FILES, MANIFEST, Background, Golden, Manifest, load
+from models.bundle import BACKGROUND, FILES, MANIFEST, SIGNATURE, Background, Golden, Manifest, load
 from models.sepsis.spec import SPEC
 from tests.bundles import linear_graph, linear_rows, tiny_spec, write_bundle
 
@@ -215,7 +215,7 @@ def test_the_page_lists_every_field_and_no_other(title: str, kind: type) -> None
 
 
 def test_the_page_lists_every_file() -> None:
-    assert sorted(first_cells("Files")) == sorted({MANIFEST, BACKGROUND, *FILES})
+    assert sorted(first_cells("Files")) == sorted({MANIFEST, BACKGROUND, SIGNATURE, *FILES})
 
 
 def test_the_page_tells_the_graphs_names_types_and_shapes() -> None:
