@@ -10,9 +10,12 @@ The tree (status, issue code):
     │   └── WrongHook            400  not-supported  a hook that this service does not serve
     ├── UnknownService           404  not-found
     ├── MethodNotAllowed         405  not-supported
+    ├── BodyTooSlow              408  timeout
     ├── MissingData              412  incomplete     neither in the prefetch nor on the FHIR server
     ├── BodyTooLarge             413  too-long
+    │   └── TooManyEntries       413  too-costly
     ├── UnsupportedMediaType     415  not-supported
+    ├── HeadTooLarge             431  too-long       request line and headers together
     ├── InvalidAnswer            500  exception      we built a card or a description that breaks a rule
     └── Overloaded               503  transient
 
@@ -87,6 +90,13 @@ class MethodNotAllowed(CdsHooksError):
     code = "not-supported"
 
 
+class BodyTooSlow(CdsHooksError):
+    """The request took longer to arrive than this server waits (RFC 9110, section 15.5.9)."""
+
+    status = 408
+    code = "timeout"
+
+
 class MissingData(CdsHooksError):
     """Needed data is neither in the prefetch nor obtainable from the FHIR server (Prefetch Template)."""
 
@@ -101,11 +111,24 @@ class BodyTooLarge(CdsHooksError):
     code = "too-long"
 
 
+class TooManyEntries(BodyTooLarge):
+    """The body is not too long, but there is more in it than this server looks through."""
+
+    code = "too-costly"
+
+
 class UnsupportedMediaType(CdsHooksError):
-    """The body is declared as something else than application/json."""
+    """The body is declared as something else than application/json, or as compressed."""
 
     status = 415
     code = "not-supported"
+
+
+class HeadTooLarge(CdsHooksError):
+    """Request line and headers together are longer than this server reads (RFC 6585, section 5)."""
+
+    status = 431
+    code = "too-long"
 
 
 class InvalidAnswer(CdsHooksError, ValueError):

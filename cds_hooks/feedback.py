@@ -8,9 +8,22 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from cds_hooks.errors import InvalidField, MalformedBody, MissingField, translate_decode_error
+from cds_hooks.errors import (
+    BodyTooLarge,
+    InvalidField,
+    MalformedBody,
+    MissingField,
+    TooManyEntries,
+    translate_decode_error,
+)
+
+ENTRY_LIMIT = 1_000
+"""Entries of one body. Each is written to the account in one transaction with the others, for which calls wait."""
 
 Outcome = Literal["accepted", "overridden"]
+
+BODY_LIMIT_BYTES = 1024 * 1024
+"""All of it is kept, in an account from which nothing is removed: whoever may send feedback could fill the disk."""
 
 _NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -60,14 +73,23 @@ def decode_feedback(body: bytes) -> tuple[FeedbackEntry, ...]:
         MalformedBody: not strict JSON in UTF-8, or no JSON object.
         MissingField: card, outcome, outcomeTimestamp or acceptedSuggestions (of accepted) is missing.
         InvalidField: a known field has the wrong type or form.
+        BodyTooLarge: it has more than BODY_LIMIT_BYTES.
+        TooManyEntries: there are more than ENTRY_LIMIT.
 
     """
     if not body:
         raise MalformedBody("Expected a JSON object as the body; the body is empty.")
+    if len(body) > BODY_LIMIT_BYTES:
+        raise BodyTooLarge(f"Expected at most {BODY_LIMIT_BYTES} bytes of feedback in one body; more came.")
     try:
         entries = _DECODER.decode(body).feedback
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise translate_decode_error(error) from None
+    if len(entries) > ENTRY_LIMIT:
+        raise TooManyEntries(
+            f"Expected at most {ENTRY_LIMIT} entries of feedback in one body; more came. Send the rest in another.",
+            location="feedback",
+        )
     return tuple(_checked(entry, position) for position, entry in enumerate(entries))
 
 

@@ -32,7 +32,9 @@ _PLAIN = frozenset({str, bool, tuple, type(None)})
 
 
 class _Element(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What every element has: no empty string or object in any of its fields."""
+    """What every element has: no empty string or object in any of its fields, and perhaps an extension (Extensions)."""
+
+    extension: dict[str, object] | None = None
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -141,7 +143,6 @@ class Card(_Element, frozen=True, kw_only=True):
     selection_behavior: SelectionBehavior | None = None
     override_reasons: tuple[OverrideReason, ...] = ()
     links: tuple[Link, ...] = ()
-    extension: dict[str, object] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,7 +156,6 @@ class CdsResponse(_Element, frozen=True, kw_only=True):
 
     cards: tuple[Card, ...]
     system_actions: tuple[Action, ...] = ()
-    extension: dict[str, object] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

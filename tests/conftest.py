@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from models.catalog import CatalogEntry
 from serving.assess import ServedModel, serve
 from tests.hosts import Host, open_host
+
+# No test is timed, and a busy machine takes its time.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

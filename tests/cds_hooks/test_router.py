@@ -15,6 +15,7 @@ from cds_hooks.errors import InvalidAnswer, MissingData, Overloaded
 from cds_hooks.feedback import FeedbackEntry
 from cds_hooks.request import CdsRequest
 from cds_hooks.router import cds_router
+from cds_hooks.security.caller import Caller
 from tests.cds_hooks.samples import PATIENT_VIEW, encoded
 
 JSON = {"content-type": "application/json"}
@@ -36,13 +37,18 @@ class Host:
         self.registry = _registry("one")
         self.answer = answer
         self.headers: list[Mapping[str, str]] = []
+        self.callers: list[Caller | None] = []
 
-    async def call(self, service_id: str, request: CdsRequest, headers: Mapping[str, str]) -> bytes:
+    async def call(
+        self, service_id: str, request: CdsRequest, headers: Mapping[str, str], caller: Caller | None
+    ) -> bytes:
         assert service_id == "one"
         self.headers.append(headers)
+        self.callers.append(caller)
         return self.answer(request)
 
-    async def feedback(self, service_id: str, entries: tuple[FeedbackEntry, ...]) -> None:
+    async def feedback(self, service_id: str, entries: tuple[FeedbackEntry, ...], caller: Caller | None) -> None:
+        self.callers.append(caller)
         raise Overloaded(f"Cannot keep {len(entries)} outcomes of {service_id} now.", headers={"retry-after": "5"})
 
 

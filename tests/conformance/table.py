@@ -37,9 +37,10 @@ what it saw: met, not met, not applicable, or could not be seen, and the evidenc
   check was shown, and about none: a server that counts outcomes will count them. One body has 16 MiB.
 - `--service ID` checks one service. `--request FILE` gives a request (synthetic too) that gets a card, where the
   checker's own gets none: what cards look like is only seen on cards. `--json FILE` keeps the report.
-- `--token-file FILE` holds a bearer token that is sent with every call, by https or to this machine. A server that
-  takes each token once (`jti`) refuses the second call; such a server is checked with a registration that tolerates
-  it.
+- `--issuer ISSUER --key-file FILE` calls as a registered client: each request has a token of its own, signed with this
+  private key (JWK, or PEM with `--key-id`) for the URL that is called. A registration for the check alone is best.
+- `--token-file FILE` holds a bearer token that is sent with every call. A server that takes each token once refuses the
+  second call. Tokens go by https or to this machine.
 - `--ca-file FILE` names the certificates of the hospital's own authority, as PEM. Proxies and passwords of the
   environment are not used.
 - `--origin ORIGIN` is the web origin for CORS, where the server lists origins.

@@ -17,6 +17,7 @@ from cds_hooks.prefetch import PrefetchStatus, check_prefetch, classify
 from cds_hooks.request import CdsRequest
 from cds_hooks.response import Card, CdsResponse, OverrideReason, Source, encode_response
 from cds_hooks.router import cds_router
+from cds_hooks.security.caller import Caller
 
 REMARKABLE_CHANGE_PERCENT = 5.0
 """Loss of weight that nutrition screening asks about (MUST, BAPEN 2011: 5 to 10 % in three to six months)."""
@@ -71,7 +72,13 @@ class WeightCheck:
     def __init__(self) -> None:
         self.outcomes: list[tuple[str, FeedbackEntry]] = []
 
-    async def call(self, service_id: str, request: CdsRequest, headers: Mapping[str, str]) -> bytes:  # noqa: ARG002
+    async def call(
+        self,
+        service_id: str,
+        request: CdsRequest,
+        headers: Mapping[str, str],  # noqa: ARG002 - the protocol's
+        caller: Caller | None,  # noqa: ARG002 - the protocol's
+    ) -> bytes:
         """Compare the first with the last weight."""
         weights = _weights(request)
         if len(weights) < 2:
@@ -92,7 +99,7 @@ class WeightCheck:
         )
         return encode_response(CdsResponse(cards=(card,)))
 
-    async def feedback(self, service_id: str, entries: tuple[FeedbackEntry, ...]) -> None:
+    async def feedback(self, service_id: str, entries: tuple[FeedbackEntry, ...], caller: Caller | None) -> None:  # noqa: ARG002 - the protocol's
         """Keep every entry, repetitions too."""
         self.outcomes.extend((service_id, entry) for entry in entries)
 
@@ -106,7 +113,7 @@ def _weights(request: CdsRequest) -> list[float]:
     if classify(raw).status is PrefetchStatus.NULL:
         return []
     try:
-        entries = msgspec.json.decode(raw, type=_Searchset).entry
+        entries = msgspec.json.decode(bytes(raw), type=_Searchset).entry
     except msgspec.ValidationError as error:
         raise MissingData("Expected a searchset of Observations in the prefetch key weights.") from error
     valid = [each.resource for each in entries if each.resource.status == "final"]

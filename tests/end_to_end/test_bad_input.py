@@ -23,6 +23,9 @@ from tests.fhir_builders import (
 from tests.hosts import Host
 
 NOT_SENT = "Send each with its search result, or null where there is no such data."
+NOT_WHOLE = (
+    f"{NOT_SENT.removesuffix('.')}; a whole result on one page, or its newest part as far back as the model looks."
+)
 ALL_KEYS = "Expected all prefetch keys of the discovery document; unusable:"
 ORDERS = {"userId": "Practitioner/ward", "patientId": "p1", "draftOrders": {"resourceType": "Bundle", "entry": []}}
 
@@ -125,7 +128,7 @@ REFUSED = [
         412,
         "incomplete",
         f"{ALL_KEYS} observations (not sent). {NOT_SENT}",
-        "prefetch",
+        "prefetch.observations",
         id="a prefetch key absent",
     ),
     pytest.param(
@@ -141,8 +144,7 @@ REFUSED = [
         request(prefetch=prefetch(observations=searchset(*vitals(), next_url="https://ehr.example/2"))),
         412,
         "incomplete",
-        "Expected all of the search result under observations, got a page with a next link. Send a page, newest "
-        "first, that goes back 72 h, or the whole result on one page.",
+        f"{ALL_KEYS} observations (got a page with a next link). {NOT_WHOLE}",
         "prefetch.observations",
         id="a page of Observations that does not go back far enough",
     ),
@@ -150,8 +152,7 @@ REFUSED = [
         request(prefetch=prefetch(conditions=searchset(kidney_disease(), next_url="https://ehr.example/2"))),
         412,
         "incomplete",
-        "Expected all of the search result under conditions, got a page with a next link. Send the whole result on "
-        "one page.",
+        f"{ALL_KEYS} conditions (got a page with a next link). {NOT_WHOLE}",
         "prefetch.conditions",
         id="a page of Conditions",
     ),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import pytest
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from cds_hooks.router import cds_router
@@ -28,6 +31,7 @@ class Impatient(BoundedProtocol):
     head_seconds = 0.3
     request_seconds = 0.6
     linger_seconds = 0.1
+    unread_seconds = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +77,18 @@ class Connection:
             return True
 
 
+def started(protocol: type[BoundedProtocol], app: ASGIApp) -> BoundedProtocol:
+    config = uvicorn.Config(app, http=protocol, log_config=None, access_log=False)
+    config.load()
+    return protocol(config, ServerState(), {})
+
+
 @asynccontextmanager
 async def connected(protocol: type[BoundedProtocol] = Impatient) -> AsyncIterator[Connection]:
     app = FastAPI()
     app.include_router(cds_router(WeightCheck(), body_limit_bytes=10_000, body_seconds=BODY_SECONDS))
-    config = uvicorn.Config(app, http=protocol, log_config=None, access_log=False)
-    config.load()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: protocol(config, ServerState(), {}), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: started(protocol, app), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     try:
         yield Connection(reader, writer)
@@ -96,6 +104,10 @@ def post(path: str = CALL, *, length: int = len(BODY), more: str = "") -> bytes:
         f"POST {path} HTTP/1.1\r\nhost: cds.example\r\ncontent-type: application/json\r\n"
         f"content-length: {length}\r\n{more}\r\n"
     ).encode()
+
+
+CHUNKED = post().replace(f"content-length: {len(BODY)}".encode(), b"transfer-encoding: chunked")
+UPGRADE = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
 
 
 def refused(answer: Answer, status: int, code: str) -> None:
@@ -173,6 +185,82 @@ def test_what_is_no_http_is_refused(data: bytes) -> None:
     run(act)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"zz\r\n", id="a length that is no number"),
+        pytest.param(b"2\r\n{}xx0\r\n\r\n", id="more than was announced"),
+        pytest.param(b"2\n{}\r\n0\r\n\r\n", id="a line without its carriage return"),
+    ],
+)
+def test_a_body_in_broken_chunks_is_refused(body: bytes) -> None:
+    async def act(connection: Connection) -> None:
+        connection.send(CHUNKED + body)
+        refused(await connection.answer(), 400, "structure")
+        assert await connection.ended()
+
+    run(act)
+
+
+def test_a_body_that_breaks_off_after_its_answer_gets_no_second_one() -> None:
+    """A second answer would be taken for that to the next request, perhaps somebody else's."""
+
+    async def act(connection: Connection) -> None:
+        connection.send(CHUNKED.replace(CALL.encode(), UNKNOWN.encode()))
+        assert (await connection.answer()).status == 404
+        connection.send(b"zz\r\n")
+        assert await connection.ended()
+
+    run(act)
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_what_is_no_http_does_not_cost_the_requests_before_it_their_answers(
+    calls: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def act(connection: Connection) -> None:
+        connection.send((post() + BODY) * calls + b"\x16\x03\x01\x02\x00")
+        assert [(await connection.answer()).status for _ in range(calls)] == [200] * calls
+        assert await connection.ended()
+
+    run(act)
+    assert [record.message for record in caplog.records if record.levelname != "DEBUG"] == ["http_refused"]
+
+
+def test_a_request_that_asks_for_another_protocol_is_heard_as_if_it_had_not() -> None:
+    """As some programs do with each first request; httptools alone would lose the body."""
+
+    async def act(connection: Connection) -> None:
+        connection.send(post(more=UPGRADE) + BODY)
+        assert (await connection.answer()).status == 200
+        connection.send(post() + BODY)
+        assert (await connection.answer()).status == 200
+
+    run(act)
+
+
+def test_the_body_of_a_request_that_asks_for_another_protocol_is_not_read_as_the_next_request() -> None:
+    """A proxy in front would not have seen that request: whose it is, and who gets its answer, would be a guess."""
+
+    async def act(connection: Connection) -> None:
+        hidden = post(UNKNOWN) + BODY
+        connection.send(post(length=len(hidden), more=UPGRADE))
+        await asyncio.sleep(0.05)
+        connection.send(hidden + post() + BODY)
+        assert [(await connection.answer()).status for _ in range(2)] == [400, 200]
+
+    run(act)
+
+
+def test_a_tunnel_to_another_server_is_refused() -> None:
+    async def act(connection: Connection) -> None:
+        connection.send(b"CONNECT inside.example:443 HTTP/1.1\r\nhost: inside.example\r\n\r\n")
+        refused(await connection.answer(), 400, "structure")
+        assert await connection.ended()
+
+    run(act)
+
+
 def test_a_head_that_comes_a_byte_at_a_time_is_given_up() -> None:
     async def act(connection: Connection) -> None:
         refused(await connection.answer_during(post()), 408, "timeout")
@@ -213,11 +301,36 @@ def test_a_body_that_nobody_reads_does_not_hold_the_connection() -> None:
 
 def test_a_body_that_never_ends_is_refused_and_the_connection_closed() -> None:
     async def act(connection: Connection) -> None:
-        connection.send(post(length=10_000_000) + b" " * 60_000)
+        connection.send(post(length=10_000_000) + b" " * (BoundedProtocol.gathered_bytes + 60_000))
         refused(await connection.answer(), 413, "too-long")
         assert await connection.ended()
 
     run(act)
+
+
+@pytest.mark.parametrize("size", [20_000, 2_000_000], ids=["that is written at once", "that is not"])
+def test_a_client_that_does_not_read_its_answer_does_not_hold_the_connection(size: int) -> None:
+    async def go() -> None:
+        gone = asyncio.Event()
+
+        class Watched(Impatient):
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                gone.set()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await Response(b"x" * size)(scope, receive, send)
+
+        async with asyncio.timeout(PATIENCE_S):
+            server = await asyncio.get_running_loop().create_server(lambda: started(Watched, app), "127.0.0.1", 0)
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+                client.connect(server.sockets[0].getsockname())
+                client.sendall(b"GET / HTTP/1.1\r\nhost: cds.example\r\n\r\n" * 400)
+                await gone.wait()
+            server.close()
+
+    uvloop.run(go())
 
 
 def test_the_server_is_configured_with_these_limits_and_does_not_tell_its_name() -> None:

@@ -15,6 +15,7 @@ from cds_hooks.conformance.finding import Verdict
 from cds_hooks.discovery import ServiceDescription, ServiceRegistry
 from cds_hooks.errors import InvalidField
 from cds_hooks.request import CdsRequest
+from cds_hooks.security.caller import Caller
 from tests.conformance.requests import LOSS, request
 from tests.conformance.weight_check import WeightCheck, weight_app
 
@@ -41,12 +42,14 @@ class OneService(WeightCheck):
         )
     )
 
-    async def call(self, service_id: str, request: CdsRequest, headers: Mapping[str, str]) -> bytes:
+    async def call(
+        self, service_id: str, request: CdsRequest, headers: Mapping[str, str], caller: Caller | None
+    ) -> bytes:
         """Refuse another patient's data, then compare the weights."""
         patient = json.loads(bytes(request.prefetch.get("patient", b"null")))
         if isinstance(patient, dict) and patient.get("id", request.patient_id) != request.patient_id:
             raise InvalidField("Expected the Patient of context.patientId.", location="prefetch.patient")
-        return await super().call(service_id, request, headers)
+        return await super().call(service_id, request, headers, caller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

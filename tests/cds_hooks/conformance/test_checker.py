@@ -286,7 +286,23 @@ def test_a_server_that_takes_a_token_once_is_not_believed_to_look_at_requests() 
         return _asks_for_token(asked, reply)
 
     verdicts = {result.id: result.verdict for result in checked(once, authorization=lambda _: "good").results}
-    assert {verdicts[each] for each in ("R-04", "R-13", "R-18")} == {Verdict.UNSEEN}
+    assert {verdicts[each] for each in ("R-04", "R-13", "R-18", "H-03")} == {Verdict.UNSEEN}
+
+
+def test_a_server_that_takes_a_token_once_for_discovery_breaks_nothing_by_it() -> None:
+    used: list[str] = []
+
+    def once(asked: Asked, reply: Reply) -> Reply:
+        if asked.is_discovery and asked.method == "GET" and asked.headers.get("authorization") == "Bearer good":
+            used.append(asked.path)
+            if len(used) > 1:
+                return Reply(status=401, headers={"www-authenticate": "Bearer"}, body=OUTCOME)
+        return _asks_for_token(asked, reply)
+
+    report = checked(once, authorization=lambda _: "good")
+    results = {result.id: result for result in report.results}
+    assert not broken_ids(report) & {"D-13", "H-03"}
+    assert "--key-file" in results["D-13"].evidence
 
 
 def test_a_discovery_that_asks_for_a_token_is_no_breach() -> None:
