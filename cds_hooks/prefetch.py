@@ -153,7 +153,7 @@ def _next_url(links: bytes | msgspec.Raw) -> str | None:
     return None
 
 
-def check_prefetch(templates: Mapping[str, str], prefetch: Mapping[str, msgspec.Raw]) -> PrefetchReport:
+def check_prefetch(templates: Mapping[str, str], prefetch: Mapping[str, msgspec.Raw | Searchset]) -> PrefetchReport:
     """Compare what was sent with a service's templates: any key may be absent, null, failed or half there."""
     return PrefetchReport(
         values={key: classify(prefetch.get(key)) for key in templates},

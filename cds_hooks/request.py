@@ -1,25 +1,51 @@
 """A CDS Hooks request: decoded once, checked, and trusted afterwards.
 
 Source: CDS Hooks 2.0.1, Calling a CDS Service, HTTP Request; FHIR Resource Access.
-Prefetched values stay raw JSON, so that the FHIR reader decodes each once and only the parts it reads.
+Prefetched values stay raw JSON, or are searchsets that the FHIR reader read in the same pass: each is decoded once, and
+only the parts that are read.
 """
 
 import re
-from typing import Annotated
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
-from cds_hooks.errors import InvalidField, MalformedBody, MissingField, translate_decode_error
+from cds_hooks.errors import (
+    BodyTooLarge,
+    InvalidField,
+    MalformedBody,
+    MissingField,
+    TooManyEntries,
+    translate_decode_error,
+)
 from cds_hooks.hooks import validate_context
+from features.reading.scan.searchset import Searchset, scan_within
+
+CONTEXT_LIMIT_BYTES = 1024 * 1024
+"""The context is made into objects, whatever it holds: ten MiB of empty arrays would take more than a second."""
+
+ENTRY_LIMIT = 100_000
+"""Entries of one prefetched Bundle. Ten MiB hold some 30,000 small Observations, or three million empty objects,
+through which a reader would look for seconds."""
+
+OBJECT_LIMIT = 500_000
+"""Opening braces of a body: objects, wherever they stand. Ten MiB of the smallest Observations have half as many; of
+`{}` alone, as codings or components, they have three million, and a reader would look at each."""
+
+# The shortest entry is {} with a comma: a shorter body cannot hold more than ENTRY_LIMIT of them.
+_COUNTED_FROM_BYTES = 3 * ENTRY_LIMIT
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # RFC 6750, section 2.1: what may stand after "Bearer ". Anything else could inject a header.
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-# Printable ASCII without space: what a URL may consist of (RFC 3986).
-_URL_CHARACTERS = re.compile(r"[!-~]+")
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+BASE_URL = rf'[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(:{_PORT})?(/[!"$->@-~]*)?'
+"""The base URL of a FHIR server (RFC 3986), without user, query and fragment; OpenAPI says it in the same words."""
+_BASE_URL = re.compile(BASE_URL)
 
 _NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+_Context = TypeVar("_Context")
 
 
 class FhirAuthorization(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,13 +69,14 @@ class FhirAuthorization(msgspec.Struct, frozen=True, kw_only=True):
 class CdsRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One call of a service, checked against the hook library. Its repr shows no patient's value.
 
-    `prefetch` maps each key that was sent to its raw JSON (`null` included); it is empty when none was sent.
+    `prefetch` maps each key that was sent to its raw JSON (`null` included), or to the searchset where that was read
+    already; it is empty when none was sent.
     """
 
     hook: str
     hook_instance: str
     context: dict[str, object]
-    prefetch: dict[str, msgspec.Raw] = {}
+    prefetch: Mapping[str, msgspec.Raw | Searchset] = {}
     fhir_server: str | None = None
     fhir_authorization: FhirAuthorization | None = None
     extension: dict[str, msgspec.Raw] = {}
@@ -82,19 +109,30 @@ class CdsRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"CdsRequest(hook={self.hook!r}, {keys})"
 
 
-class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _Wire(msgspec.Struct, Generic[_Context], frozen=True, kw_only=True, rename="camel"):
     """The request as JSON. UNSET, not None, is the default: null is legal nowhere but under prefetch."""
 
     hook: _NonEmpty
     hook_instance: _NonEmpty
-    context: dict[str, object]
+    context: _Context
     prefetch: dict[str, msgspec.Raw] = {}
     fhir_server: _NonEmpty | msgspec.UnsetType = msgspec.UNSET
     fhir_authorization: FhirAuthorization | msgspec.UnsetType = msgspec.UNSET
     extension: dict[str, msgspec.Raw] = {}
 
 
-_DECODER = msgspec.json.Decoder(_Wire)
+class _ContextOnly(msgspec.Struct, frozen=True):
+    context: dict[str, object]
+
+
+class _EntriesOnly(msgspec.Struct, frozen=True):
+    entry: list[msgspec.Raw] = []
+
+
+_DECODER = msgspec.json.Decoder(_Wire[dict[str, object]])
+_LARGE = msgspec.json.Decoder(_Wire[msgspec.Raw])
+_CONTEXT = msgspec.json.Decoder(_ContextOnly)
+_ENTRIES = msgspec.json.Decoder(_EntriesOnly)
 
 
 def decode_request(body: bytes) -> CdsRequest:
@@ -104,33 +142,74 @@ def decode_request(body: bytes) -> CdsRequest:
         MalformedBody: not strict JSON in UTF-8, nested too deeply, or no JSON object.
         MissingField: hook, hookInstance, context or a field that the hook REQUIRES is missing.
         InvalidField: a known field has the wrong type or form.
+        BodyTooLarge: the context is longer than CONTEXT_LIMIT_BYTES.
+        TooManyEntries: a prefetched Bundle has more than ENTRY_LIMIT entries, or the body OBJECT_LIMIT objects.
 
     """
     if not body:
         raise MalformedBody("Expected a JSON object as the body; the body is empty.")
+    objects = body.count(b"{") if len(body) > _COUNTED_FROM_BYTES else 0
+    if objects > OBJECT_LIMIT:
+        raise TooManyEntries(f"Expected at most {OBJECT_LIMIT} objects in a body; more came. Send what is asked for.")
     try:
         # Raw prefetch is copied unread: without this, invalid UTF-8 would surface in the FHIR reader.
         if not body.isascii():
             body.decode()
-        wire = _DECODER.decode(body)
+        scanned = scan_within(body, "prefetch")
+        wire, context = _decoded(body if scanned is None else scanned.rest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise translate_decode_error(error) from None
     if not _UUID.fullmatch(wire.hook_instance):
         raise InvalidField("Expected a UUID in hookInstance; another string came.", location="hookInstance")
-    validate_context(wire.hook, wire.context)
+    validate_context(wire.hook, context)
+    prefetch = wire.prefetch if scanned is None else scanned.values
+    if objects > ENTRY_LIMIT:
+        _check_entries(prefetch)
     fhir_server, authorization = _fhir_access(wire)
     return CdsRequest(
         hook=wire.hook,
         hook_instance=wire.hook_instance,
-        context=wire.context,
-        prefetch=wire.prefetch,
+        context=context,
+        prefetch=prefetch,
         fhir_server=fhir_server,
         fhir_authorization=authorization,
         extension=wire.extension,
     )
 
 
-def _fhir_access(wire: _Wire) -> tuple[str | None, FhirAuthorization | None]:
+def _decoded(body: bytes | msgspec.Raw) -> tuple[_Wire[Any], dict[str, object]]:
+    """The request, and its context made into objects if it is not too long.
+
+    Of a context that is named twice the last one counts. None of the others may be made into objects either.
+    """
+    if len(body) <= CONTEXT_LIMIT_BYTES:
+        small = _DECODER.decode(body)
+        return small, small.context
+    large = _LARGE.decode(body)
+    context = bytes(large.context)
+    if len(context) > CONTEXT_LIMIT_BYTES:
+        raise BodyTooLarge(
+            f"Expected at most {CONTEXT_LIMIT_BYTES} bytes in context; more came. Records belong in prefetch.",
+            location="context",
+        )
+    return large, _CONTEXT.decode(b'{"context":' + context + b"}").context
+
+
+def _check_entries(prefetch: Mapping[str, msgspec.Raw | Searchset]) -> None:
+    for value in prefetch.values():
+        try:
+            found = value.entries if isinstance(value, Searchset) else len(_ENTRIES.decode(value).entry)
+        except msgspec.ValidationError:
+            continue  # no Bundle: whoever reads it says so
+        if found > ENTRY_LIMIT:
+            raise TooManyEntries(
+                f"Expected at most {ENTRY_LIMIT} entries in each prefetched Bundle; more came. "
+                "Send what the templates ask for.",
+                location="prefetch",
+            )
+
+
+def _fhir_access(wire: _Wire[Any]) -> tuple[str | None, FhirAuthorization | None]:
     """The FHIR server and the token, each checked. The server may come alone, the token not (cds-r-1)."""
     fhir_server = None if wire.fhir_server is msgspec.UNSET else wire.fhir_server
     authorization = None if wire.fhir_authorization is msgspec.UNSET else wire.fhir_authorization
@@ -147,30 +226,12 @@ def _fhir_access(wire: _Wire) -> tuple[str | None, FhirAuthorization | None]:
 
 
 def _check_fhir_server(url: str) -> None:
-    if not _is_base_url(url):
+    if not _BASE_URL.fullmatch(url):
         raise InvalidField(
             "Expected the absolute http(s) base URL of a FHIR server in fhirServer, without user, query or "
             "fragment; another string came.",
             location="fhirServer",
         )
-
-
-def _is_base_url(url: str) -> bool:
-    if not _URL_CHARACTERS.fullmatch(url):
-        return False
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:  # a port that is no number, brackets that do not close
-        return False
-    return (
-        parts.scheme in {"http", "https"}
-        and bool(parts.hostname)
-        and port != 0
-        and "@" not in parts.netloc
-        and not parts.query
-        and not parts.fragment
-    )
 
 
 def _check_authorization(authorization: FhirAuthorization) -> None:

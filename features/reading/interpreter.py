@@ -118,7 +118,7 @@ class Interpreter:
         self._worded: dict[bytes, int] = {}
         self._worded_columns = [(0, 0)]
         self._worded_arrays: Worded | None = None
-        self._conversions = [_UNUSED]
+        self._conversions = {_UNUSED: 0}
         self._refused: dict[Refused, int] = {}
         self._refused_list: list[Refused] = []
         self._scales: Scales | None = None
@@ -168,7 +168,7 @@ class Interpreter:
         if len(self._quantities) > MOST_WORDINGS:
             self._quantities.clear()
             self._forget_worded()
-            self._conversions = [_UNUSED]
+            self._conversions = {_UNUSED: 0}
             self._scales = None
         return self._quantities
 
@@ -176,7 +176,9 @@ class Interpreter:
         """As `quantity_numbers`, for a wording that was not seen before."""
         found = self._quantities.get(key)
         if found is None:
-            found = self._quantities[key] = self._resolve(key, meaning)
+            found = self._resolve(key, meaning)
+            if sum(map(len, filter(None, key[1:]))) <= LONGEST_WORDING:
+                self._quantities[key] = found
         return found
 
     def worded_numbers(self) -> Mapping[bytes, int]:
@@ -220,14 +222,19 @@ class Interpreter:
     def scales(self) -> Scales:
         """The conversions by number."""
         if self._scales is None or len(self._scales.scale) < len(self._conversions):
-            columns = np.array(self._conversions, np.float64).reshape(-1, 4).T
+            columns = np.array(list(self._conversions), np.float64).reshape(-1, 4).T
             self._scales = Scales(*np.ascontiguousarray(columns))
         return self._scales
 
     def refused_number(self, refused: Refused) -> int:
-        """A number for a refusal, from 1 on; 0 is none."""
+        """A number for a refusal, from 1 on; 0 is none.
+
+        The words of very many refusals are no units or codes any more: further ones are counted without.
+        """
         found = self._refused.get(refused)
         if found is None:
+            if len(self._refused_list) >= MOST_WORDINGS and refused.detail is not None:
+                return self.refused_number(Refused(refused.reason))
             self._refused_list.append(refused)
             found = self._refused[refused] = len(self._refused_list)
         return found
@@ -271,8 +278,7 @@ class Interpreter:
         )
         if isinstance(conversion, Reason):
             return -1 - self.refused_number(Refused(conversion, unit_word(unit, system, code)))
-        self._conversions.append((*conversion, *_bounds(concept)))
-        return len(self._conversions) - 1
+        return self._conversions.setdefault((*conversion, *_bounds(concept)), len(self._conversions))
 
 
 @cache

@@ -61,8 +61,9 @@ def converted(number: Values, conversion: Numbers, interpreter: Interpreter) -> 
     scales = interpreter.scales()
     # A refused wording takes the first conversion, which changes no number and to which any number is plausible.
     used = np.maximum(conversion, 0)
-    value = number * scales.scale.take(used)
-    value += scales.offset.take(used)
+    with np.errstate(over="ignore"):  # what is too large for a float is implausible too
+        value = number * scales.scale.take(used)
+        value += scales.offset.take(used)
     reason = np.maximum(-1 - conversion, 0)
     inside = scales.low.take(used) <= value
     inside &= value <= scales.high.take(used)

@@ -85,7 +85,7 @@ class Reader:
 
     def read_searchsets(self, raws: Iterable[Page]) -> None:
         """Read several of them, faster than one by one."""
-        pages = [raw if isinstance(raw, Searchset) else scan(raw) or raw for raw in raws]
+        pages = [_page(raw) for raw in raws]
         is_told = self._observer is not None  # of each Observation: columns will not do
         if not is_told and any(isinstance(page, Searchset) for page in pages) and self._read_scanned(pages):
             return
@@ -99,22 +99,23 @@ class Reader:
         that was read later holds, so they must be read in their order.
         """
         self._resume()
-        refusals, others, understood = Refusals(), list[fhir.Resource](), list[Understood]()
+        refusals, understood = Refusals(), list[Understood]()
+        others, left = list[fhir.Resource](), list[fhir.Resource]()
         plain = PlainReader(self._interpreter, self._collector, self._observations)
         for page in pages:
             if not isinstance(page, Searchset):
                 others += decode_searchset(page, refusals)
                 continue
             understood.append(plain.understand(page))
-            left = (*page.others, *page.resources(understood[-1].left))
-            others += filter(None, [decode_resource(resource, refusals) for resource in left])
-        if has_versions(others, [one.searchset for one in understood]):
+            others += filter(None, [decode_resource(one, refusals) for one in page.others])
+            left += filter(None, [decode_resource(one, refusals) for one in page.resources(understood[-1].left)])
+        if has_versions(others, left, understood):
             return False
         self._collector.refusals.update(refusals)
         for one in understood:
             plain.read(one)
-        if others:
-            self.read(others)
+        if others or left:
+            self.read([*others, *left])
         return True
 
     def read_lines(self, block: bytes) -> bool:
@@ -387,3 +388,9 @@ def _birth(patient: fhir.Patient) -> int | Refused:
         return Refused(Reason.TIME_INVALID)
     is_day = span.last - span.first < MICROSECONDS_PER_DAY
     return span.first if is_day else (span.first + span.last + 1) // 2
+
+
+def _page(raw: Page) -> Page:
+    """As columns, where that is possible."""
+    scanned = None if isinstance(raw, Searchset) else scan(raw)
+    return raw if scanned is None else scanned

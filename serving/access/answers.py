@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cds_hooks.prefetch import PrefetchStatus, classify
+from cds_hooks.request import OBJECT_LIMIT
 from features.client.errors import OtherOriginError
 from features.client.failures import is_html
 from features.client.urls import follow
@@ -113,6 +114,8 @@ def _usable(answer: Answer) -> msgspec.Raw:
         raise NotObtained(Reason.HTML)
     if not _is_text(answer.body):
         raise NotObtained(Reason.NOT_FHIR)
+    if answer.body.count(b"{") > OBJECT_LIMIT:  # 32 KiB of gzip may stand for ten million empty ones: seconds of work
+        raise NotObtained(Reason.ENTRIES)
     return msgspec.Raw(answer.body)
 
 

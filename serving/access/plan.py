@@ -8,13 +8,13 @@ import msgspec
 
 from cds_hooks.prefetch import PrefetchStatus, PrefetchValue, classify
 from cds_hooks.templates import Template
-from features.reading.scan.searchset import Searchset, scan
+from features.reading.scan.searchset import Searchset
 from serving.access.reasons import Failure, Failures, Reason, missing_data
 
 Pages: TypeAlias = tuple[msgspec.Raw | Searchset, ...]
 """What a key holds: one resource, the pages of a search, or nothing where there is no such data."""
 
-Enough: TypeAlias = Callable[[str, msgspec.Raw], bool]
+Enough: TypeAlias = Callable[[str, msgspec.Raw | Searchset], bool]
 """Whether a page of a key goes back so far that no next page matters."""
 
 
@@ -84,15 +84,15 @@ class Completed:
         return [page for pages in self.pages.values() for page in pages]
 
 
-def make_plan(templates: Mapping[str, Template], prefetch: Mapping[str, msgspec.Raw], enough: Enough) -> Plan:
+def make_plan(
+    templates: Mapping[str, Template], prefetch: Mapping[str, msgspec.Raw | Searchset], enough: Enough
+) -> Plan:
     """Compare what was sent with a service's templates.
 
     A key that is null or an OperationOutcome is not asked for again: the client has no such data, or could not read it
     (CDS Hooks 2.0.1, Prefetch Template). If one of the latter makes an answer impossible, nothing is read at all.
     """
-    # A searchset is read here and now, once: what it is and what it holds come of the same pass.
-    sent = {key: scan(prefetch[key]) or prefetch[key] for key in templates if key in prefetch}
-    values = {key: classify(sent.get(key)) for key in templates}
+    values = {key: classify(prefetch.get(key)) for key in templates}
     failures = {
         key: (Failure.UNUSABLE, _UNUSABLE[one.status]) for key, one in values.items() if one.status in _UNUSABLE
     }
@@ -105,7 +105,7 @@ def make_plan(templates: Mapping[str, Template], prefetch: Mapping[str, msgspec.
     if failures:
         failures |= {key: (one.failure, Reason.NOT_ASKED) for key, one in wanted.items()}
         wanted = {}
-    pages = {key: _pages(sent[key], value) for key, value in values.items() if value.status in _SENT}
+    pages = {key: _pages(prefetch[key], value) for key, value in values.items() if value.status in _SENT}
     return Plan(sent=pages, wanted=wanted, failures=failures)
 
 

@@ -8,6 +8,7 @@ import msgspec
 from features.events import MICROSECONDS_PER_HOUR
 from features.feature import FeatureSet
 from features.prefetch import page_reaches
+from features.reading.scan.searchset import Searchset, text_of
 from features.vocabulary.concept import Vocabulary
 from serving.access.plan import Enough
 
@@ -24,11 +25,11 @@ def reaches_back(longest_hours: float, index_time: Callable[[], int | None]) -> 
             a next page. An earlier time than that of the assessment is safe: it asks for more.
     """
 
-    def enough(key: str, page: msgspec.Raw) -> bool:
+    def enough(key: str, page: msgspec.Raw | Searchset) -> bool:
         if not key.startswith(NEWEST_FIRST) or not math.isfinite(longest_hours):
             return False
         at = index_time()
-        return at is not None and page_reaches(page, at - round(longest_hours * MICROSECONDS_PER_HOUR))
+        return at is not None and page_reaches(text_of(page), at - round(longest_hours * MICROSECONDS_PER_HOUR))
 
     return enough
 

@@ -52,7 +52,22 @@ static inline const char *string_end(const char *p, const char *end) {
     return p;
 }
 
-/* A string; `inside` is what stands between the quotation marks, `escaped` whether any of it is written otherwise. */
+/* The UTF-16 unit of an escape, from its u on; -1 where it is none. */
+static int unit_of(walk *w) {
+    int unit = 0;
+    w->p++;
+    for (int i = 0; i < 4; i++, w->p++) {
+        const char c = *w->p;
+        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        if (digit < 0) return -1;
+        unit = 16 * unit + digit;
+    }
+    return unit;
+}
+
+/* A string; `inside` is what stands between the quotation marks, `escaped` whether any of it is written otherwise. Half a
+   surrogate pair stands for nothing: the text is not well formed then. */
 static int string(walk *w, span *inside, int *escaped) {
     if (!take(w, '"')) FAIL;
     inside->at = w->p - w->text;
@@ -65,13 +80,15 @@ static int string(walk *w, span *inside, int *escaped) {
         w->p++;
         switch (*w->p) {
         case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't': w->p++; break;
-        case 'u':
+        case 'u': {
+            const int unit = unit_of(w), half = unit & 0xFC00;
+            if (unit < 0 || half == 0xDC00) FAIL; /* the second half of a surrogate pair, without the first */
+            if (half != 0xD800) break;
+            if (w->p[0] != '\\' || w->p[1] != 'u') FAIL;
             w->p++;
-            for (int i = 0; i < 4; i++, w->p++) {
-                const char c = *w->p;
-                if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))) FAIL;
-            }
+            if ((unit_of(w) & 0xFC00) != 0xDC00) FAIL;
             break;
+        }
         default: FAIL;
         }
     }

@@ -70,6 +70,7 @@ class PlainReader:
         self._collector = collector
         self._observations = observations
         self._known = interpreter.worded_numbers()
+        self._staters: dict[bytes, _Stater] = {}
 
     def understand(self, searchset: Searchset) -> Understood:
         """Look up what is said in words; what must be read singly is left.
@@ -136,21 +137,42 @@ class PlainReader:
         return self._interpreter.worded_number(key, code or _NOTHING, words)
 
     def _stater(self, key: bytes) -> _Stater:
+        found = self._staters.get(key)
+        if found is None:
+            found = self._staters[key] = self._new_stater(key)
+        return found
+
+    def _new_stater(self, key: bytes) -> _Stater:
         subject, status = parts(key)
         word = None if status is None else status.decode()
         refused = self._observations.status_reason(word)
         return _Stater(self._collector.numbered(subject or _NOTHING), refused, statuses.RANK.get(word or "", 0))
 
 
-def has_versions(others: Iterable[fhir.Resource], searchsets: Iterable[Searchset]) -> bool:
-    """Whether an Observation that is no plain one has the id or the business identifier of one that is."""
-    observations = [one for one in others if isinstance(one, fhir.Observation)]
+def has_versions(
+    others: Iterable[fhir.Resource], left: Iterable[fhir.Resource], understood: Sequence[Understood]
+) -> bool:
+    """Whether an Observation to be read singly may be a version of one that it would no longer be read in order with.
+
+    Args:
+        others: what is no plain Observation: read behind all that are.
+        left: plain Observations that are left: read behind those kept, among themselves in order.
+        understood: the searchsets.
+    """
+    return _shares_names(others, [(one.searchset, _ALL) for one in understood]) or _shares_names(
+        left, [(one.searchset, one.kept) for one in understood]
+    )
+
+
+def _shares_names(singly: Iterable[fhir.Resource], plain: Iterable[tuple[Searchset, Kept]]) -> bool:
+    """Whether an Observation has the id or the business identifier of a plain one."""
+    observations = [one for one in singly if isinstance(one, fhir.Observation)]
     if not observations:
         return False
     names = {one.id for one in observations if one.id is not None}
     identified = {name for one in observations if (name := identifier(one.identifier)) is not None}
     return any(
-        not names.isdisjoint(searchset.ids(_ALL))
-        or bool(identified and not identified.isdisjoint(searchset.identifiers(_ALL)))
-        for searchset in searchsets
+        not names.isdisjoint(searchset.ids(positions))
+        or bool(identified and not identified.isdisjoint(searchset.identifiers(positions)))
+        for searchset, positions in plain
     )

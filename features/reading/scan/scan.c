@@ -8,7 +8,8 @@
 
 #include "elements.h"
 
-enum { VERSION = 1, WORDING_PARTS = 5, STATER_PARTS = 2, MOST_PARTS = 5, MOST_FORMS = 1024, TABLE = 2048 };
+enum { VERSION = 2, WORDING_PARTS = 5, STATER_PARTS = 2, MOST_PARTS = 5, MOST_FORMS = 1024, TABLE = 2048,
+       MOST_PROBES = 64 };
 
 /* What came of it: else than DONE, the caller takes the other way. */
 enum { DONE = 0, LEFT = 1, FULL = 2 };
@@ -23,8 +24,13 @@ enum { CODE, UNIT, UNIT_SYSTEM, UNIT_CODE, COMPARATOR };
 enum { SUBJECT, STATUS };
 /* In the keys: what parts a form's parts, stands for one that is not there, and ends a form. None is in any JSON. */
 enum { NEXT = 0, ABSENT = 1, OVER = 2 };
-/* The head: how many of each there are, and what the Bundle says of itself. */
-enum { PLAIN, WORDINGS, STATERS, OTHERS, MATCHES, KEYS, TYPE_AT, TYPE_END, LINK_AT, LINK_END, HEAD };
+/* The head: how many of each there are, and in a body the place of the object whose members are searchsets. */
+enum { PLAIN, WORDINGS, STATERS, OTHERS, KEYS, MEMBERS, WITHIN_AT, WITHIN_END, HEAD };
+/* A member: its name and value, whether that is a searchset, and if so what is in it and what it says of itself. */
+enum {
+    MEMBER_AT, MEMBER_END, VALUE_AT, VALUE_END, IS_SEARCHSET, PLAIN_FROM, PLAIN_TO, OTHERS_FROM, OTHERS_TO, MATCHES,
+    TYPE_AT, TYPE_END, LINK_AT, LINK_END, MEMBER_COLUMNS
+};
 
 /* Forms told apart by their parts. */
 typedef struct {
@@ -36,7 +42,7 @@ typedef struct {
 typedef struct {
     walk walk;
     int64_t capacity;
-    int64_t *head, *columns, *others;
+    int64_t *head, *columns, *others, *member;
     forms *wordings, *staters;
 } reader;
 
@@ -57,11 +63,11 @@ static uint64_t mixed(uint64_t hash, const reader *r, span s) {
     return hash ^ hash >> 29;
 }
 
-/* The number of a form; -1 where there are too many. */
+/* The number of a form; -1 where there are too many, or too many that were made to be looked for in one place. */
 static int form_number(const reader *r, forms *f, const span *parts) {
     uint64_t hash = 0x243F6A8885A308D3u;
     for (int i = 0; i < f->parts; i++) hash = mixed(hash, r, parts[i]);
-    for (uint64_t probe = hash;; probe++) {
+    for (uint64_t probe = hash; probe - hash < MOST_PROBES; probe++) {
         int16_t *slot = &f->table[probe % TABLE];
         if (!*slot) {
             if (f->count == MOST_FORMS) return -1;
@@ -78,6 +84,7 @@ static int form_number(const reader *r, forms *f, const span *parts) {
         }
         if (same) return *slot - 1;
     }
+    return -1;
 }
 
 /* Writes the forms one behind the other; 0 where they do not fit. */
@@ -119,7 +126,13 @@ static int observed(reader *r, span key, observation *o) {
     else if (IS(&r->walk, key, "effectiveDateTime")) { bit = 16; done = text_of(&r->walk, &o->effective, &o->plain); }
     else if (IS(&r->walk, key, "issued")) { bit = 32; done = text_of(&r->walk, &o->issued, &o->plain); }
     else if (IS(&r->walk, key, "id")) { bit = 64; done = text_of(&r->walk, &o->id, &o->plain); }
-    else if (IS(&r->walk, key, "resourceType")) { bit = 128; done = text_of(&r->walk, &o->type, &o->plain); }
+    else if (IS(&r->walk, key, "resourceType")) {
+        int as_it_is = 1;
+        bit = 128;
+        done = !(o->seen & bit) && text_of(&r->walk, &o->type, &as_it_is);
+        if (done && !as_it_is && o->type.at >= 0) FAIL; /* escapes may hide a Bundle, as the other of two types may */
+        o->plain &= as_it_is;
+    }
     else if (IS(&r->walk, key, "meta")) { bit = 256; done = meta_of(&r->walk, &o->meta, &o->plain); }
     else if (IS(&r->walk, key, "identifier")) {
         bit = 512;
@@ -226,7 +239,7 @@ static int entry(reader *r, int *result) {
         } else if (IS(&r->walk, key, "search")) { if (searches++ || !search_of(r, &is_match)) FAIL; }
         else if (!pass(&r->walk)) FAIL;
     }
-    r->head[MATCHES] += is_match;
+    r->member[MATCHES] += is_match;
     return resources == 1;
 }
 
@@ -241,12 +254,12 @@ static int bundle(reader *r, int *result) {
             if (seen++ || !string(&r->walk, &type, &escaped) || escaped || !IS(&r->walk, type, "Bundle")) FAIL;
         } else if (IS(&r->walk, key, "type")) {
             if (types++ || !string(&r->walk, &type, &escaped) || escaped) FAIL;
-            r->head[TYPE_AT] = type.at;
-            r->head[TYPE_END] = type.end;
+            r->member[TYPE_AT] = type.at;
+            r->member[TYPE_END] = type.end;
         } else if (IS(&r->walk, key, "link")) {
             if (links++ || !raw(&r->walk, &link)) FAIL;
-            r->head[LINK_AT] = link.at;
-            r->head[LINK_END] = link.end;
+            r->member[LINK_AT] = link.at;
+            r->member[LINK_END] = link.end;
         } else if (IS(&r->walk, key, "entry")) {
             int start = 1, ended;
             if (entries++ || !take(&r->walk, '[')) FAIL;
@@ -257,22 +270,84 @@ static int bundle(reader *r, int *result) {
             }
         } else if (!pass(&r->walk)) FAIL;
     }
+    return seen == 1;
+}
+
+/* The value of a member: a searchset, or whatever else. */
+static int value_of(reader *r, span where, int *result) {
+    const char *begun = r->walk.p;
+    const int64_t plain = r->head[PLAIN], others = r->head[OTHERS];
+    int64_t *m = r->member;
+    span whole;
+    m[MEMBER_AT] = where.at;
+    m[MEMBER_END] = where.end;
+    m[MATCHES] = 0;
+    m[TYPE_AT] = m[TYPE_END] = m[LINK_AT] = m[LINK_END] = -1;
+    m[IS_SEARCHSET] = bundle(r, result);
+    if (!m[IS_SEARCHSET]) {
+        if (*result == FULL) FAIL;
+        r->head[PLAIN] = plain;
+        r->head[OTHERS] = others;
+        r->walk.p = begun;
+        if (!raw(&r->walk, &whole)) FAIL;
+        m[VALUE_AT] = whole.at;
+        m[VALUE_END] = whole.end;
+    } else {
+        while (*begun != '{') begun++; /* past the blank space before it */
+        m[VALUE_AT] = begun - r->walk.text;
+        m[VALUE_END] = r->walk.p - r->walk.text;
+    }
+    m[PLAIN_FROM] = plain;
+    m[PLAIN_TO] = r->head[PLAIN];
+    m[OTHERS_FROM] = others;
+    m[OTHERS_TO] = r->head[OTHERS];
+    r->head[MEMBERS]++;
+    r->member += MEMBER_COLUMNS;
+    return 1;
+}
+
+static int members(reader *r, int64_t most, int *result) {
+    int first = 1, over;
+    span key;
     blank(&r->walk);
-    return seen == 1 && r->walk.p == r->walk.end;
+    r->head[WITHIN_AT] = r->walk.p - r->walk.text;
+    if (!take(&r->walk, '{')) FAIL;
+    for (;;) {
+        if (!name(&r->walk, &first, &key, &over)) FAIL;
+        if (over) break;
+        if (r->head[MEMBERS] == most || !value_of(r, key, result)) FAIL;
+    }
+    r->head[WITHIN_END] = r->walk.p - r->walk.text;
+    return 1;
+}
+
+static int body(reader *r, const char *within, int64_t most, int *result) {
+    const int64_t length = (int64_t)strlen(within);
+    int first = 1, over, found = 0;
+    span key;
+    if (!take(&r->walk, '{')) FAIL;
+    for (;;) {
+        if (!name(&r->walk, &first, &key, &over)) FAIL;
+        if (over) break;
+        if (is(&r->walk, key, within, length)) { if (found++ || !members(r, most, result)) FAIL; }
+        else if (!pass(&r->walk)) FAIL;
+    }
+    return found == 1;
 }
 
 /* --- for Python --------------------------------------------------------------------------------------------------- */
 
 int32_t bedside_scan_version(void) { return VERSION; }
 
-/* Reads a Bundle. `head` int64[10]; `columns` int64[15, capacity]; `others` int64[capacity, 2]; `keys` char[room], the
-   forms of the wordings and then of the staters. DONE, or LEFT where another must read it, or FULL where it holds more
-   than `capacity` resources. */
-int32_t bedside_scan(const char *text, int64_t length, int64_t capacity, int64_t room, int64_t *head, int64_t *columns,
-                     int64_t *others, char *keys) {
+/* Reads a Bundle, the only member; or, where `within` names one, the members of that object in a JSON object.
+   `head` int64[8]; `columns` int64[15, capacity]; `others` int64[capacity, 2]; `found` int64[most, 14]; `keys`
+   char[room], the forms of the wordings and then of the staters. DONE, or LEFT where another must read it, or FULL where
+   it holds more than `capacity` resources or its forms need more than `room`. */
+int32_t bedside_scan(const char *text, int64_t length, const char *within, int64_t capacity, int64_t most, int64_t room,
+                     int64_t *head, int64_t *columns, int64_t *others, int64_t *found, char *keys) {
     forms wordings, staters;
     reader r = {.walk = {.text = text, .end = text + length, .p = text}, .capacity = capacity, .head = head,
-                .columns = columns, .others = others, .wordings = &wordings, .staters = &staters};
+                .columns = columns, .others = others, .member = found, .wordings = &wordings, .staters = &staters};
     int result = LEFT;
     wordings.parts = WORDING_PARTS;
     staters.parts = STATER_PARTS;
@@ -280,9 +355,10 @@ int32_t bedside_scan(const char *text, int64_t length, int64_t capacity, int64_t
     memset(wordings.table, 0, sizeof wordings.table);
     memset(staters.table, 0, sizeof staters.table);
     memset(head, 0, HEAD * sizeof *head);
-    head[TYPE_AT] = head[TYPE_END] = head[LINK_AT] = head[LINK_END] = -1;
-    if (!bundle(&r, &result)) return result;
+    if (within ? !body(&r, within, most, &result) : !value_of(&r, NOTHING, &result)) return result;
+    blank(&r.walk);
+    if (r.walk.p != r.walk.end) return LEFT;
     head[WORDINGS] = wordings.count;
     head[STATERS] = staters.count;
-    return write_keys(&r, &wordings, keys, room) && write_keys(&r, &staters, keys, room) ? DONE : LEFT;
+    return write_keys(&r, &wordings, keys, room) && write_keys(&r, &staters, keys, room) ? DONE : FULL;
 }

@@ -13,6 +13,7 @@ from cds_hooks.request import CdsRequest, FhirAuthorization
 from cds_hooks.security.network import ConnectionRefusal, Destination
 from cds_hooks.security.urls import read_url
 from cds_hooks.templates import read_templates
+from features.reading.scan.searchset import Searchset
 from serving.access import Completed, Limits, Policy, make_plan
 from serving.access.access import Access
 from serving.access.plan import Enough
@@ -67,7 +68,7 @@ def call_of(base: str | None, prefetch: Mapping[str, Any], *, token: bool = True
     )
 
 
-def never(_: str, __: msgspec.Raw) -> bool:
+def never(_: str, __: msgspec.Raw | Searchset) -> bool:
     """No page goes back far enough."""
     return False
 

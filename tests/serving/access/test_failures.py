@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from cds_hooks.errors import MissingData
 from cds_hooks.outcome import encode_outcome
+from cds_hooks.request import OBJECT_LIMIT
 from cds_hooks.security.network import Destination
 from cds_hooks.security.urls import read_url
+from features.reading.scan.searchset import Searchset
 from serving.access import Limits, Reason
 from serving.access.answers import Answer, followed, page_of, resource_of
 from serving.access.connections import request_to
@@ -47,6 +49,14 @@ ANSWERS: dict[str, tuple[Script, str]] = {
     "X-17: nested beyond all measure": (Reply(body=b'{"resourceType":"Bundle","entry":' + b"[" * 50_000), "NOT_FHIR"),
     "X-17: no UTF-8": (Reply(body=b'{"resourceType":"Bundle","type":"searchset","x":"\xff"}'), "NOT_FHIR"),
     "X-17: a history": (json({"resourceType": "Bundle", "type": "history"}), "NOT_FHIR"),
+    "empty entries beyond all measure": (
+        Reply(body=b'{"resourceType":"Bundle","entry":[%s{}]}' % (b"{}," * OBJECT_LIMIT)),
+        "ENTRIES",
+    ),
+    "empty links beyond all measure": (
+        Reply(body=b'{"resourceType":"Bundle","link":[%s{}]}' % (b"{}," * OBJECT_LIMIT)),
+        "ENTRIES",
+    ),
     "an OperationOutcome with 200": (json(OUTCOME), "OUTCOME"),
     "a resource in place of a searchset": (json(patient()), "OTHER_RESOURCE"),
     "a body that breaks off": (Reply(body=b'{"resourceType":"Bundle"}', cut=9), "BROKEN"),
@@ -127,7 +137,7 @@ def test_the_first_page_counts_where_the_client_sent_it(fake: FakeServer) -> Non
 
 
 def test_a_page_that_nests_too_deep_to_be_looked_into_is_no_page(fake: FakeServer) -> None:
-    def too_deep(_: str, __: msgspec.Raw) -> bool:
+    def too_deep(_: str, __: msgspec.Raw | Searchset) -> bool:
         raise RecursionError
 
     fake.on("/fhir/Observation", json(searchset(next_url="/fhir/page/2")))

@@ -218,7 +218,7 @@ def answers(served: ServedModel, call: CdsRequest, fake: FakeServer, *, page_siz
     held: dict[str, Any] = {}
     for key, template in read_templates(served.templates, "patient-view").items():
         url = fill(template, scope) or ""
-        held[url.partition("&code=")[2].partition("&")[0]] = msgspec.json.decode(call.prefetch[key])
+        held[url.partition("&code=")[2].partition("&")[0]] = msgspec.json.decode(bytes(call.prefetch[key]))
     fake.on(f"/fhir/Patient/{call.patient_id}", json(held[""]))
 
     def page(asked: Asked) -> Reply:

@@ -36,12 +36,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def damaged(chance: random.Random) -> Iterator[bytes]:
-    for _ in range(SEARCHSETS):
+    for number in range(SEARCHSETS):
         resources: list[Any] = []
         for _ in range(chance.randint(0, 4)):
             fields = {name: chance.choice(FIELDS[name]) for name in chance.sample(list(FIELDS), chance.randint(0, 3))}
             resources.append(USUAL | fields)
         text = bytearray(bundle(*resources))
+        if number % 2:
+            text = bytearray(b'{"hook":"x","prefetch":{"a":%b, "b":null,"c":%b}}' % (bytes(text), bundle(USUAL)))
         for _ in range(chance.choice((0, 1, 1, 2, 4))):
             at, length = chance.randint(0, len(text)), chance.choice((0, 1, 5, 40))
             text[at : at + length] = chance.choice((b"", chance.choice(BITS), chance.randbytes(1), text[at - 9 : at]))

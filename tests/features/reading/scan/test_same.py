@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from features.reading.interpreter import Interpreter, load_interpreter
+from features.reading.scan.searchset import scan
 from features.vocabulary.concept import Vocabulary
 from features.vocabulary.units import Converter, load_units
 from tests.features.reading.clinic import CONCEPTS, interpreter
@@ -195,6 +196,10 @@ def test_however_it_is_laid_out(indent: int | None, size: int) -> None:
 def test_many_wordings(known: Callable[[], Interpreter]) -> None:
     """More wordings than scan.c tells apart are read singly."""
     raws = [bundle(*(observation(id=f"o{i}") | {"code": coded(CREATININE) | {"text": f"{i}"}} for i in range(1_500)))]
+    read = scan(raws[0])
+    assert read is not None
+    assert len(read) > 1_000
+    assert read.others
     assert compiled(raws, known=known()) == by_python(raws, known=known())
 
 

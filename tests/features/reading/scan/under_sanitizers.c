@@ -1,11 +1,12 @@
-/* Runs scan.c, with the compiler's sanitizers, over searchsets in a file: each its length in four bytes and its text. */
+/* Runs scan.c, with the compiler's sanitizers, over the texts in a file, each behind its length in four bytes: searchsets,
+   and every second one a request with searchsets in its prefetch. */
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "scan.c"
 
-enum { SMALL_ROOM = 2048 };
+enum { SMALL_ROOM = 2048, MOST_MEMBERS = 4 };
 
 int main(int count, char **arguments) {
     FILE *file = count == 2 ? fopen(arguments[1], "rb") : NULL;
@@ -18,11 +19,14 @@ int main(int count, char **arguments) {
         char *text = malloc((size_t)length + 1), *keys = malloc(SMALL_ROOM);
         int64_t *head = malloc(HEAD * sizeof *head), *others = malloc((size_t)capacity * 2 * sizeof *others);
         int64_t *columns = malloc((size_t)capacity * COLUMNS * sizeof *columns);
+        int64_t *found = malloc(MOST_MEMBERS * MEMBER_COLUMNS * sizeof *found);
+        const char *within = all % 2 ? "prefetch" : NULL;
         if (fread(text, 1, length, file) != length) return 2;
         text[length] = 0;
-        read += bedside_scan(text, length, capacity, SMALL_ROOM, head, columns, others, keys) == DONE;
+        read += bedside_scan(text, length, within, capacity, MOST_MEMBERS, SMALL_ROOM, head, columns, others, found,
+                             keys) == DONE;
         all++;
-        free(text), free(keys), free(head), free(others), free(columns);
+        free(text), free(keys), free(head), free(others), free(columns), free(found);
     }
     fclose(file);
     printf("%lld of %lld\n", (long long)read, (long long)all);
