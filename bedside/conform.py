@@ -1,7 +1,9 @@
 """`bedside conform`: holds any CDS Hooks server to the requirements and prints the table of what was found."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 from rich.console import Console
@@ -15,6 +17,7 @@ from cds_hooks.conformance.guidance import example_request
 from cds_hooks.conformance.samples import Json
 from cds_hooks.cors import CorsPolicy
 from cds_hooks.requirements import BINDING, GROUPS, Requirement, load_requirements
+from features.client.signing import KeyFileError, load_key
 
 STYLES = {
     Verdict.MET: "green",
@@ -22,8 +25,10 @@ STYLES = {
     Verdict.NOT_APPLICABLE: "dim",
     Verdict.UNSEEN: "yellow",
 }
-ALL_MET, BROKEN, ADVICE_NOT_TAKEN = 0, 3, 4
-"""Exit statuses; 1 means that the check could not be made."""
+ALL_MET, NOT_CHECKED, BROKEN, ADVICE_NOT_TAKEN = 0, 1, 3, 4
+"""Exit statuses; 1: the check could not be made, or no service was found that it could be made of."""
+TOKEN_SECONDS = 60
+"""Between `iat` and `exp` of a signed token: a call takes seconds."""
 
 
 class ConformError(Exception):
@@ -36,22 +41,41 @@ def wanted_check(
     service: str | None = None,
     requests: Sequence[Path] = (),
     token_file: Path | None = None,
+    issuer: str | None = None,
+    key_file: Path | None = None,
+    key_id: str | None = None,
     ca_file: Path | None = None,
     origin: str | None = None,
     seconds: float | None = None,
 ) -> Check:
     """The check that the command line describes.
 
+    Args:
+        url: of the server.
+        service: this one alone.
+        requests: files of synthetic requests that get a card.
+        token_file: a bearer token that is sent with every call.
+        issuer: of the tokens that are signed with the key of `key_file`, one for each call.
+        key_file: a registered client's private key, as JWK or PEM.
+        key_id: of a PEM key.
+        ca_file: certificates to trust.
+        origin: of the browser that is imitated.
+        seconds: how long the check may take.
+
     Raises:
         ConformError: an URL, a file or a number that cannot be used.
     """
+    authorization = _authorization(token_file) if key_file is None else _signing(issuer, key_file, key_id)
+    if token_file is not None and key_file is not None:
+        raise ConformError("Expected a token or a key to sign tokens with, got both.")
+    with_token = token_file is not None or key_file is not None
     try:
         fields: dict[str, object] = {} if origin is None else {"origin": _origin(origin)}
         return Check(
-            base_url=base_url_of(url, with_token=token_file is not None),
+            base_url=base_url_of(url, with_token=with_token),
             service_id=service,
             requests=dict(_request(path) for path in requests),
-            authorization=_authorization(token_file),
+            authorization=authorization,
             ca_file=ca_file,
             limits=Limits() if seconds is None else Limits(total_seconds=seconds),
             **fields,  # type: ignore[arg-type]  # a string by its name
@@ -80,10 +104,12 @@ def conform(wanted: Check, progress: Callable[[str, int, int], None]) -> Report:
 
 
 def exit_status(report: Report) -> int:
-    """0 only if nothing is not met; 3 if something binding is broken, 4 if it is advice only."""
+    """0 only if a service was checked and nothing is not met; 3 if something binding is broken, 4 if advice alone."""
     levels = {result.level for result in report.results if result.verdict is Verdict.NOT_MET}
     if levels & BINDING:
         return BROKEN
+    if not report.services:
+        return NOT_CHECKED
     return ADVICE_NOT_TAKEN if levels else ALL_MET
 
 
@@ -104,6 +130,8 @@ def print_report(console: Console, report: Report) -> None:
             "The limits of the check were reached before its end: --seconds gives it more time, --service less to do.",
             style="yellow",
         )
+    if not report.services:
+        console.print("No service was checked: discovery lists none, or was refused.", style="yellow")
     services = ", ".join(report.services) or "none"
     line = f"{report.calls} requests in {report.seconds} s; services: {services}"
     console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -161,3 +189,19 @@ def _authorization(token_file: Path | None) -> Callable[[str], str | None]:
     if not token or not token.isprintable() or " " in token:
         raise ConformError(f"{token_file}: expected one bearer token and nothing else.")
     return lambda _: token
+
+
+def _signing(issuer: str | None, key_file: Path, key_id: str | None) -> Callable[[str], str]:
+    """A new token for each call, as a registered client makes it (CDS Hooks, Trusting CDS Clients)."""
+    if not issuer:
+        raise ConformError("Expected the issuer under which the client is registered, got none: --issuer.")
+    try:
+        key = load_key(key_file, key_id=key_id)
+    except KeyFileError as error:
+        raise ConformError(str(error)) from error
+
+    def token(url: str) -> str:
+        now = int(time.time())
+        return key.sign({"iss": issuer, "aud": url, "iat": now, "exp": now + TOKEN_SECONDS, "jti": str(uuid4())})
+
+    return token

@@ -9,8 +9,6 @@
 import argparse
 from pathlib import Path
 
-import uvicorn
-
 from benchmarks.load import HOST
 from benchmarks.memory_journal import MemoryJournal
 from benchmarks.model import BENCHMARK, BenchmarkModel
@@ -18,6 +16,7 @@ from models.bundle import load
 from models.catalog import find
 from serving.app import ServedEntry, create_app
 from serving.assess import ServedModel, serve
+from serving.listening import bound, serve_alone
 from serving.settings import Settings
 
 JOURNALS = ("off", "normal", "full")
@@ -45,7 +44,8 @@ def main() -> None:
     )
     journal = MemoryJournal() if arguments.journal == "off" else None
     application = create_app(settings, models=served, journal=journal)
-    uvicorn.run(application, host=HOST, port=arguments.port, log_level="info", access_log=False)
+    with bound(HOST, arguments.port) as sockets:
+        serve_alone(application, sockets)
 
 
 def served_model(model_id: str, model: BenchmarkModel) -> ServedModel:

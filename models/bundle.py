@@ -49,6 +49,10 @@ LIMITS_BYTES: Mapping[str, int] = {
 }
 
 
+# What decoding a hostile file can raise beside msgspec's own: text that is not UTF-8, and nesting beyond the stack.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 class BundleError(Exception):
     """A directory is not a bundle that may be served; the message says what was expected and what came."""
 
@@ -256,7 +260,10 @@ class Bundle:
     @property
     def model_card(self) -> str:
         """The model card, Markdown; a BundleError as above."""
-        return _content(self.path, "MODEL_CARD.md", self.manifest).decode()
+        try:
+            return _content(self.path, "MODEL_CARD.md", self.manifest).decode()
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{self.path.name}/MODEL_CARD.md: expected UTF-8: {error}.") from error
 
     def band_of(self, probability: float) -> Band:
         """The band that a probability falls into."""
@@ -271,7 +278,7 @@ def model_id_of(path: Path) -> str:
     """The model that a bundle says it is of; nothing else is looked at. Raises BundleError where there is no bundle."""
     try:
         return msgspec.json.decode(read_plain(path / MANIFEST, LIMITS_BYTES[MANIFEST]), type=_Head).model_id
-    except (PlainFileError, msgspec.DecodeError) as error:
+    except (PlainFileError, *UNREADABLE) as error:
         raise BundleError(f"{path}: expected a bundle directory with {MANIFEST}: {error}") from error
 
 
@@ -327,7 +334,7 @@ def _read_manifest(path: Path) -> tuple[bytes, Manifest]:
         if found not in {FORMAT, PERMUTATION_FORMAT}:
             raise BundleError(f"{path.name}: expected bundle format {FORMAT} or {PERMUTATION_FORMAT}, got {found!r}.")
         manifest = msgspec.json.decode(content, type=Manifest)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise BundleError(f"{path.name}/{MANIFEST}: {error}.") from error
     if (manifest.format == PERMUTATION_FORMAT) == (manifest.explanation is msgspec.UNSET):
         raise BundleError(f"{path.name}: expected `explanation` in the manifest of format {PERMUTATION_FORMAT} alone.")
@@ -388,5 +395,5 @@ def _faults(bundle: Bundle, spec: ModelSpec) -> Iterator[str]:
 def _decode(path: Path, name: str, manifest: Manifest, kind: type[Content]) -> Content:
     try:
         return msgspec.json.decode(_content(path, name, manifest), type=kind)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise BundleError(f"{path.name}/{name}: {error}.") from error

@@ -18,7 +18,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from models.bundle import LIMITS_BYTES, MANIFEST, SIGNATURE, Bundle, BundleError, load
+from models.bundle import LIMITS_BYTES, MANIFEST, SIGNATURE, UNREADABLE, Bundle, BundleError, load
 from models.plain_file import PlainFileError, read_plain
 from models.signing_keys import digest_of, hint_of, read_private_key, read_public_key
 from models.spec import ModelSpec
@@ -147,7 +147,7 @@ def require_signed(folder: Path, public_key: Path) -> str:
     payload = _verified(folder, key)
     try:
         statement = msgspec.json.decode(payload, type=_Statement)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise SignatureError(
             f"{folder.name}/{SIGNATURE}: expected a statement of model signing 1.0: {error}."
         ) from error
@@ -229,7 +229,7 @@ def _verified(folder: Path, key: ec.EllipticCurvePublicKey) -> bytes:
         found = msgspec.json.decode(read_plain(folder / SIGNATURE, LIMITS_BYTES[SIGNATURE]), type=_SignatureFile)
         (signed,) = found.dsse_envelope.signatures
         payload, signature = _from_base64(found.dsse_envelope.payload), _from_base64(signed.sig)
-    except (PlainFileError, ValueError) as error:  # msgspec's and binascii's errors are ValueErrors
+    except (PlainFileError, ValueError, RecursionError) as error:  # msgspec's and binascii's errors are ValueErrors
         raise SignatureError(f"{where}: expected a Sigstore bundle 0.3 with one DSSE signature: {error}") from error
     if found.verification_material.public_key.hint != hint_of(key):
         raise SignatureError(f"{where}: signed with another key. Is this the public key of who released the bundle?")

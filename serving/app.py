@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from cds_hooks.cors import CorsPolicy
@@ -20,13 +21,15 @@ from models.catalog import CatalogEntry, catalog, find
 from serving.access import NOWHERE, Sources
 from serving.assess import AsOf, ServedModel, serve
 from serving.cards import CardSettings
+from serving.elsewhere import refuse
+from serving.explanations import ExplainedBy
 from serving.journal import Journal, Synchronous
 from serving.pages import PageService, Sample, pages_router
 from serving.pseudonym import Pseudonyms, load_or_create_key
 from serving.refusal_counts import RefusalCounts
 from serving.samples import load_samples, moved
 from serving.security_headers import SecurityHeaders
-from serving.services import BedsideServices, Recorder
+from serving.services import CDS_HOOKS_VERSIONS, BedsideServices, Recorder
 from serving.settings import Settings, SettingsError
 from serving.words import load_card_words
 
@@ -37,6 +40,12 @@ NEWER_BASE = "/3.0"
 """Below the public URL: where discovery has the prefetch templates of CDS Hooks 3.0."""
 
 _logger = logging.getLogger("bedside.app")
+
+_EXPLAINED_BY: Mapping[ExplainedBy, str] = {
+    "compiled": "compiled code",
+    "graph": "its graph",
+    "permutations": "permutations of its scores",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,15 @@ class Application(FastAPI):
 
     def __init__(self, *, only_tls: bool, lifespan: "_Lifespan") -> None:
         """`only_tls`: see SecurityHeaders."""
-        super().__init__(title="Bedside", lifespan=lifespan, docs_url=None, redoc_url=None)
+        super().__init__(
+            title="Bedside",
+            version=CDS_HOOKS_VERSIONS["2.0"],
+            lifespan=lifespan,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,  # a redirect would lead to whatever host the request names
+            exception_handlers={HTTPException: refuse, Exception: refuse},
+        )
         self._only_tls = only_tls
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -115,7 +132,7 @@ def create_app(
             system_actions=settings.system_actions,
         )
         closers = [*([] if clients is None else [clients.close]), refusals.close, services.sources.close]
-        app = Application(only_tls=settings.environment == "production", lifespan=_lifespan(journal, closers))
+        app = Application(only_tls=settings.environment == "production", lifespan=_lifespan(services, closers))
         for base, each in _by_base(services):
             router = cds_router(
                 each,
@@ -135,15 +152,17 @@ def create_app(
 _Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def _lifespan(journal: Recorder, closers: Collection[Callable[[], Awaitable[None]]]) -> _Lifespan:
-    """`closers`: called at the end, the last first, and the journal after them."""
+def _lifespan(services: BedsideServices, closers: Collection[Callable[[], Awaitable[None]]]) -> _Lifespan:
+    """`closers`: called at the end, the last first, and the services' journal after them."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(asyncio.to_thread, journal.close)
+            stack.push_async_callback(asyncio.to_thread, services.journal.close)
             for close in closers:
                 stack.push_async_callback(close)
+            for model in services.models.values():
+                _log_explanation(model)  # here, for the log is set up once the application is there
             # What was loaded stays; left to the collector, walking through it is the slowest of all calls.
             gc.collect()
             gc.freeze()
@@ -214,7 +233,6 @@ def load_models(settings: Settings) -> Iterator[tuple[str, ServedEntry]]:
     for model_id, (entry, path, examples) in chosen.items():
         bundle = _load(entry, path, settings.bundle_key)
         model = serve(entry, bundle, fhir_version=settings.fhir_version, ask_reports=settings.ask_reports)
-        _log_explanation(model)
         yield model_id, ServedEntry(model, examples)
 
 
@@ -229,7 +247,7 @@ def _load(entry: CatalogEntry, path: Path, bundle_key: Path | None) -> Bundle:
 def _log_explanation(model: ServedModel) -> None:
     scorer = model.scorer
     because = "" if scorer.graph_because is None else f": {scorer.graph_because}"
-    _logger.info("%s is explained by %s%s", model.entry.spec.id, scorer.explained_by, because)
+    _logger.info("%s is explained by %s%s", model.entry.spec.id, _EXPLAINED_BY[scorer.explained_by], because)
 
 
 def _pages(served: Mapping[str, ServedEntry], *, samples: bool) -> Iterator[PageService]:

@@ -28,8 +28,6 @@ class BoundedProtocol(HttpToolsProtocol):
         head_seconds: for them to arrive; for the first request, from the connection on.
         request_seconds: for the body to arrive after them. The application has answered a slow body with its own 408
             by then; what is cut off is a body that nobody reads, as after a 404.
-        gathered_bytes: of a body before the application is woken, unless it is complete. Whoever answers reads it
-            whole, and a megabyte that comes in fifteen parts would wake it fifteen times, each time from a pause.
         linger_seconds: how long what still comes after a refusal is read and dropped. A socket that is closed with
             something unread in it resets the connection, and the client never sees why (RFC 9112, section 9.6).
         unread_seconds: for the client to take what was written; who never does would hold connection and answer.
@@ -38,7 +36,6 @@ class BoundedProtocol(HttpToolsProtocol):
     head_limit_bytes: ClassVar[int] = 64 * 1024
     head_seconds: ClassVar[float] = 10.0
     request_seconds: ClassVar[float] = BODY_SECONDS + 10.0
-    gathered_bytes: ClassVar[int] = 1024 * 1024
     linger_seconds: ClassVar[float] = 1.0
     unread_seconds: ClassVar[float] = 30.0
 
@@ -98,16 +95,6 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._body_is_open = True
         self._wait(self.request_seconds)
-
-    def on_body(self, body: bytes) -> None:
-        """Some bytes of a body."""
-        cycle = self.cycle
-        if cycle.response_complete:
-            return
-        cycle.body += body
-        if len(cycle.body) > self.gathered_bytes:
-            self.flow.pause_reading()
-            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """The request is complete: from now on it is the client who waits."""

@@ -33,7 +33,7 @@ Sockets: TypeAlias = tuple[socket.socket, ...]
 logger = logging.getLogger("bedside.server")
 
 # Whose events are logged, and from which level on. One line for each card would be one for each call.
-_EVENTS: Final = {"bedside": "WARNING", "cds_hooks": "WARNING", "cds_hooks.security": "INFO"}
+_EVENTS: Final = {"bedside": "WARNING", "bedside.app": "INFO", "cds_hooks": "WARNING", "cds_hooks.security": "INFO"}
 
 
 class ListenError(Exception):
@@ -171,6 +171,7 @@ def _log_config() -> dict[str, Any]:
         "formatter": "events",
         "filters": ["often_enough"],
     }
+    settings["handlers"]["default"]["filters"] = ["often_enough"]  # what uvicorn says of a request, too
     settings["loggers"][logger.name] = {"handlers": ["default"], "level": "INFO", "propagate": False}
     for name, level in _EVENTS.items():
         settings["loggers"][name] = {"handlers": ["events"], "level": level, "propagate": False}

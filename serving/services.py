@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from cds_hooks.discovery import ServiceDescription, ServiceRegistry
 from cds_hooks.errors import CdsHooksError, Overloaded
 from cds_hooks.feedback import FeedbackEntry as Feedback
+from cds_hooks.hooks import HOOKS
 from cds_hooks.outcome import encode_outcome
 from cds_hooks.request import CdsRequest
 from cds_hooks.response import Card, CdsResponse, encode_response
@@ -168,6 +169,7 @@ def describe(served: ServedModel, version: TemplateVersion = "2.0") -> Iterator[
             prefetch={key: template.text for key, template in served.queries[version].items()},
             usage_requirements=f"{spec.population}. Research model, not a medical device.",
             version=CDS_HOOKS_VERSIONS[version],
+            hook_version=HOOKS[hook].versions[-1] if hook in HOOKS else None,
         )
 
 

@@ -15,6 +15,9 @@ def conform(
     request: Annotated[list[Path] | None, typer.Option(help="A synthetic request that gets a card.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with a bearer token for the server.")] = None,
+    issuer: Annotated[str | None, typer.Option(help="Sign a token for each call, as this registered client.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="The client's private key, as JWK or PEM.")] = None,
+    key_id: Annotated[str | None, typer.Option(help="Key id of a PEM key.")] = None,
     ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust instead of the usual, as PEM.")] = None,
     origin: Annotated[str | None, typer.Option(help="Web origin of the browser that is imitated, for CORS.")] = None,
     seconds: Annotated[float, typer.Option(help="How long the check may take.", min=1)] = 600,
@@ -27,10 +30,12 @@ def conform(
     from bedside.terminal import steps
 
     console = new_console()
+    if (issuer is None) != (key_file is None):
+        fail("A token for each call needs both --issuer and --key-file.")
     try:
         wanted = checks.wanted_check(
-            url, service=service, requests=request or (), token_file=token_file, ca_file=ca_file, origin=origin,
-            seconds=seconds,
+            url, service=service, requests=request or (), token_file=token_file, issuer=issuer, key_file=key_file,
+            key_id=key_id, ca_file=ca_file, origin=origin, seconds=seconds,
         )  # fmt: skip
         console.print(checks.announcement(wanted), markup=False, highlight=False)
         with steps(console) as progress:

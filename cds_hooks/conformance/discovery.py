@@ -12,6 +12,7 @@ from cds_hooks.hooks import HOOKS, is_hook_name
 
 PATH = "/cds-services"
 UNAUTHORIZED = frozenset({401, 403})
+TAKEN_ONCE = "the server took the token once; --key-file signs one for each call"
 _KNOWN = frozenset(
     {"hook", "title", "description", "id", "prefetch", "usageRequirements", "version", "hookVersion", "extension"}
 )
@@ -66,7 +67,7 @@ def callable_services(answer: Answer) -> tuple[Service, ...]:
 def discovery_findings(first: Answer, second: Answer) -> Iterator[Finding]:
     """What two answers of discovery say of D-01 to D-17."""
     if first.status in UNAUTHORIZED:
-        yield unseen("D-01", f"GET {PATH}: {first.described}; --token-file gives the check a token")
+        yield unseen("D-01", f"GET {PATH}: {first.described}; --key-file or --token-file gives the check a token")
         return
     yield judged("D-01", holds=first.status == 200, seen="GET /cds-services: 200", complaint=first.described)  # noqa: PLR2004
     if first.status != 200:  # noqa: PLR2004
@@ -80,6 +81,8 @@ def discovery_findings(first: Answer, second: Answer) -> Iterator[Finding]:
     yield judged("D-02", holds=whole, seen=f"{len(services)} entries", complaint="expected objects in services")
     if second.fault is Fault.OVER:
         yield unseen("D-13", str(Fault.OVER))
+    elif second.status in UNAUTHORIZED:
+        yield unseen("D-13", TAKEN_ONCE)
     else:
         yield judged(
             "D-13", holds=first.body == second.body, seen="twice the same", complaint="two calls, two documents"

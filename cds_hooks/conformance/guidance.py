@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from cds_hooks.conformance.discovery import TAKEN_ONCE, UNAUTHORIZED
 from cds_hooks.conformance.exchange import Answer, Ask, Fault
 from cds_hooks.conformance.expectation import FAULT, OK, PRECONDITION_FAILED, TOO_MANY
 from cds_hooks.conformance.finding import Finding, judged, met, not_met, unseen
@@ -173,6 +174,8 @@ def end_finding(before: Sequence[Answer], after: Sequence[Answer]) -> Finding:
     if spent([*before, *after]):
         return unseen("H-03", str(Fault.OVER))
     for first, last in zip(before, after, strict=True):
+        if last.status in UNAUTHORIZED and last.status != first.status:
+            return unseen("H-03", TAKEN_ONCE)
         same = first.status == last.status and guidance(first) == guidance(last)
         if first.ask.method == "GET":
             same = same and first.body == last.body

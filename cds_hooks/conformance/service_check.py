@@ -33,7 +33,7 @@ async def service_findings(
     bare = await client.send(replace(ordinary.ask, authorized=False, name=f"{ordinary.ask.name}, without a token"))
     found = await _authentication(client, target, bare)
     if ordinary.status in UNAUTHORIZED:
-        why = f"{target.service.where}: {ordinary.described}; --token-file gives the check a token"
+        why = f"{target.service.where}: {ordinary.described}; --key-file or --token-file gives the check a token"
         return [*found, *(unseen(each, why) for each in _ids(target))]
     found.append(guidance.ordinary_finding(ordinary, complaint_of(ordinary)))
     locked = authentication.asks_for_token(bare)

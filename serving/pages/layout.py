@@ -5,13 +5,13 @@ Templates are `string.Template` files beside this module. What is filled in is e
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from importlib.resources import files
 from string import Template
 
 from serving.pages.host import PageService
-from serving.pages.markdown import Heading, render_document
+from serving.pages.markdown import Document, Heading, render_document
 
 _CONTENTS_LEVEL = 3
 """Headings down to this level are listed in the contents of a model facts page."""
@@ -51,7 +51,7 @@ class Layout:
 
     def model_page(self, service: PageService) -> str:
         """The model facts page: what the service is, and its model card."""
-        card = render_document(service.model_card)
+        card = _rendered(service.model_card)
         content = _fill(
             "model",
             try_it=_TRY_MODEL.substitute(id=escape(service.id)) if self.simulator else "",
@@ -115,6 +115,12 @@ def _contents(headings: tuple[Heading, ...]) -> str:
         if heading.level <= _CONTENTS_LEVEL
     )
     return _fill("contents", items=items) if items else ""
+
+
+@lru_cache(maxsize=64)
+def _rendered(model_card: str) -> Document:
+    """Once for each card: it takes as long as several calls, and anyone may ask for the page as often as they like."""
+    return render_document(model_card)
 
 
 def _fill(template: str, **values: str) -> str:

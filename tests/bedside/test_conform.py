@@ -7,17 +7,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from joserfc import jwt
 from rich.console import Console
 
 from bedside.conform import (
     ADVICE_NOT_TAKEN,
     ALL_MET,
     BROKEN,
+    NOT_CHECKED,
     ConformError,
     announcement,
     conform,
@@ -29,6 +33,7 @@ from bedside.conform import (
 from cds_hooks.conformance.checker import Report
 from cds_hooks.conformance.finding import Result, Verdict
 from cds_hooks.requirements import Level
+from tests.cds_hooks.security.clients import ABSENT, ISSUER, client, ec_key, toml_keys
 from tests.conformance.requests import request
 
 STARTS_WITHIN_S = 60.0
@@ -37,14 +42,19 @@ STARTS_WITHIN_S = 60.0
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Our own server with the released models, in a process of its own."""
+    with _serving(tmp_path_factory.mktemp("server") / "state") as url:
+        yield url
+
+
+@contextmanager
+def _serving(state: Path, *more: str) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    state = tmp_path_factory.mktemp("state")
-    command = ["serve", "--port", str(port), "--state", str(state), "--as-of", "latest-observation"]
-    with (state / "log").open("wb") as log:
+    command = ["serve", "--port", str(port), "--state", str(state), "--as-of", "latest-observation", *more]
+    with state.with_name("log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "bedside.cli", *command], stdout=log, stderr=log)
         try:
-            _wait_for(port, process, state / "log")
+            _wait_for(port, process, state.with_name("log"))
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
@@ -87,6 +97,49 @@ def test_our_own_server_in_a_process_of_its_own_breaks_nothing(server: str, tmp_
     assert msgspec.json.decode((tmp_path / "report.json").read_bytes(), type=Report) == report
 
 
+def test_our_own_server_with_registered_clients_breaks_nothing_for_one_of_them(tmp_path: Path) -> None:
+    """Each call has a token of its own: the server takes none twice."""
+    clients, key_file = tmp_path / "clients.toml", tmp_path / "key.json"
+    clients.write_text(f"[[client]]\n{client(services=['*'], jwks_url=ABSENT)}\n{toml_keys(ec_key())}\n", "utf-8")
+    key_file.write_text(json.dumps(ec_key().as_dict(private=True)), "utf-8")
+    with _serving(tmp_path / "state", "--clients", str(clients)) as url:
+        report = conform(wanted_check(url, issuer=ISSUER, key_file=key_file), lambda *_: None)
+    results = {result.id: result for result in report.results}
+    assert [result for result in results.values() if result.verdict is Verdict.NOT_MET] == []
+    asked = ("A-04", "A-05", "A-12", "A-14", "A-15", "A-17", "A-19", "D-13", "H-03", "R-01", "C-02", "B-02")
+    assert [each for each in asked if results[each].verdict is not Verdict.MET] == []
+
+
+def test_a_token_is_signed_for_each_call_and_for_its_url(tmp_path: Path) -> None:
+    key_file = tmp_path / "key.json"
+    key_file.write_text(json.dumps(ec_key().as_dict(private=True)), "utf-8")
+    wanted = wanted_check("https://cds.example", issuer=ISSUER, key_file=key_file)
+    called = "https://cds.example/cds-services"
+    one, other = (jwt.decode(str(wanted.authorization(called)), ec_key(), algorithms=["ES384"]) for _ in range(2))
+    assert one.header == {"alg": "ES384", "kid": "ec-1", "typ": "JWT"}
+    assert (one.claims["iss"], one.claims["aud"]) == (ISSUER, called)
+    assert 0 < one.claims["exp"] - one.claims["iat"] <= 300
+    assert one.claims["jti"] != other.claims["jti"]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "key", "token", "complaint"),
+    [
+        pytest.param(None, ec_key().as_dict(private=True), None, "--issuer", id="no issuer"),
+        pytest.param(ISSUER, {}, None, "expected one private key, got 0", id="no key"),
+        pytest.param(ISSUER, ec_key().as_dict(private=True), "abc", "got both", id="a token as well"),
+    ],
+)
+def test_a_key_that_nothing_can_be_signed_with_is_told(
+    issuer: str | None, key: dict[str, Any], token: str | None, complaint: str, tmp_path: Path
+) -> None:
+    key_file, token_file = tmp_path / "key.json", tmp_path / "token"
+    key_file.write_text(json.dumps(key), "utf-8")
+    token_file.write_text(token or "", "ascii")
+    with pytest.raises(ConformError, match=complaint):
+        wanted_check("https://cds.example", issuer=issuer, key_file=key_file, token_file=token_file if token else None)
+
+
 def test_what_will_be_done_is_said_before() -> None:
     said = announcement(wanted_check("https://cds.example", service="sepsis", seconds=90))
     assert said.startswith("Checking https://cds.example: discovery, and its service sepsis, with about")
@@ -125,6 +178,12 @@ def test_it_ends_with_zero_only_if_nothing_is_not_met(level: Level, verdict: Ver
     assert exit_status(_report(("R-01", level, verdict))) == expected
     if expected == ADVICE_NOT_TAKEN:
         assert exit_status(_report(("R-01", level, verdict), ("R-02", "SHALL", Verdict.NOT_MET))) == BROKEN
+
+
+def test_a_check_of_no_service_is_no_success() -> None:
+    """A token that is refused shows nothing of a server: that must not read as conforming."""
+    report = msgspec.structs.replace(_report(("R-01", "SHALL", Verdict.UNSEEN)), services=())
+    assert exit_status(report) == NOT_CHECKED
 
 
 def test_what_a_server_says_is_printed_as_text_and_what_is_not_met_once_more_at_the_end() -> None:

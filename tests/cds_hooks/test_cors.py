@@ -49,7 +49,23 @@ def test_credentials_are_never_allowed() -> None:
         assert "access-control-allow-credentials" not in policy.preflight_headers(_EHR, ("POST",))
 
 
-@pytest.mark.parametrize("origin", ["ehr.example", "https://ehr.example/", "https://ehr.example/app", "", "https://"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "ehr.example",
+        "https://ehr.example/",
+        "https://ehr.example/app",
+        "",
+        "https://",
+        "null",
+        "https://EHR.example",
+        "https://*.example",
+        "https://user@ehr.example",
+        "https://ehr.example;script-src",
+        "https://ehr.example *",
+        "https://ehr.example:port",
+    ],
+)
 def test_an_origin_that_no_browser_sends_is_refused_at_start(origin: Any) -> None:
     with pytest.raises(ValueError, match="CORS origin"):
         CorsPolicy(origins=(origin,))

@@ -45,7 +45,7 @@ from tests.cds_hooks.security.clients import (
 )
 from tests.conformance.client import Client, cards, failed
 from tests.conformance.requests import request
-from tests.conformance.weight_check import WeightCheck, weight_app
+from tests.conformance.weight_check import WeightCheck
 
 CALL = "/cds-services/weight-loss"
 FEEDBACK = f"{CALL}/feedback"
@@ -389,16 +389,3 @@ def test_the_host_is_not_told_of_what_a_service_saw_itself(server: Guarded) -> N
     missing = server.send("POST", CALL, token_for(), body=request(prefetch={}))
     assert missing.status_code == 412
     assert server.refusals == []
-
-
-@pytest.mark.parametrize("asks", [pytest.param(True, id="asks who calls"), pytest.param(False, id="lets everyone in")])
-def test_the_openapi_document_says_whether_a_token_is_needed(asks: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
-    app = guarded(tmp_path).client.app if asks else weight_app()
-    document = app.openapi()
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
-    assert len(operations) == 3
-    for operation in operations:
-        assert operation.get("security", []) == ([{"client": []}] if asks else [])
-        assert {"401", "429", "503"} <= set(operation["responses"])
-    schemes = document.get("components", {}).get("securitySchemes", {})
-    assert [(scheme["type"], scheme["scheme"]) for scheme in schemes.values()] == ([("http", "bearer")] if asks else [])

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -20,6 +21,8 @@ from cds_hooks.request import CdsRequest, decode_request
 from cds_hooks.response import Card, CdsResponse, Source, decode_response, encode_response
 from cds_hooks.router import cds_router
 from cds_hooks.security.caller import Caller
+from tests.conformance.test_authentication import guarded
+from tests.conformance.weight_check import weight_app
 from tests.hosts import Host
 
 Json = dict[str, Any]
@@ -168,3 +171,16 @@ def test_every_refusal_is_documented_as_an_operation_outcome() -> None:
     for path, method, status in operations():
         if status is not None and status.isdigit() and int(status) >= 400:
             assert content(path, method, status)["schema"] == openapi_schemas.OUTCOME
+
+
+@pytest.mark.parametrize("asks", [pytest.param(True, id="asks who calls"), pytest.param(False, id="lets everyone in")])
+def test_the_openapi_document_says_whether_a_token_is_needed(asks: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
+    app = guarded(tmp_path).client.app if asks else weight_app()
+    document = app.openapi()
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert len(operations) == 3
+    for operation in operations:
+        assert operation.get("security", []) == ([{"client": []}] if asks else [])
+        assert {"401", "429", "503"} <= set(operation["responses"])
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    assert [(scheme["type"], scheme["scheme"]) for scheme in schemes.values()] == ([("http", "bearer")] if asks else [])

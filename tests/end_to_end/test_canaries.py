@@ -4,7 +4,10 @@ The journal keeps what a card was made of and what it said, under a pseudonym: n
 it. The patient's id, the names, the notes, the user, the token and the encounter are not, nor are free texts.
 """
 
+import asyncio
 import logging
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,10 @@ import httpx
 import pytest
 import uvicorn
 
+from serving.app import ServedEntry, create_app
 from serving.assess import ServedModel
-from tests.conformance.client import cards, failed
+from serving.settings import Settings
+from tests.conformance.client import Client, cards, failed
 from tests.fhir_builders import (
     Json,
     gentamicin,
@@ -171,6 +176,85 @@ def test_a_fault_of_ours_tells_nobody_what_it_met(
     assert not has_canary(all_of(everything_logged))
     host.journal.close()
     assert CANARY.encode() not in journal_bytes(host.folder)
+
+
+# What an answer could only have from the inside of the server: a path, a stack, an object, a library with its version.
+INNARDS = re.compile(
+    r"Traceback|\.py\b|site-packages|/(?:usr|home|root|var|opt)/|, line \d|object at 0x|"
+    r"\b(?:c?python|uvicorn|httptools|uvloop|starlette|fastapi|msgspec|numpy|onnxruntime|sqlalchemy|sqlite)\b",
+    re.IGNORECASE,
+)
+ELSEWHERE = [
+    pytest.param("GET", "/CANARY", None, id="no such page"),
+    pytest.param("GET", "/models/CANARY", None, id="no such model"),
+    pytest.param("GET", "/models/%3Cscript%3ECANARY", None, id="a model with markup in its name"),
+    pytest.param("GET", "/static/CANARY.js", None, id="no such file"),
+    pytest.param("GET", "/static/%2e%2e/%2e%2e/settings.py", None, id="a file outside"),
+    pytest.param("GET", "/static/..%2f..%2fCANARY", None, id="a path outside"),
+    pytest.param("GET", "/cds-services/tiny", None, id="a call by GET"),
+    pytest.param("PUT", "/cds-services/tiny", planted(), id="a call by PUT"),
+    pytest.param("DELETE", "/cds-services", None, id="discovery to be deleted"),
+    pytest.param("POST", "/cds-services/CANARY", planted(), id="no such service"),
+    pytest.param("POST", "/cds-services/tiny%0aCANARY", planted(), id="a service with a line feed"),
+    pytest.param("POST", "/cds-services/CANARY/feedback", {"feedback": []}, id="feedback to no such service"),
+    pytest.param("POST", "/cds-services/tiny/feedback", {"feedback": [{"card": "CANARY"}]}, id="half a feedback"),
+    pytest.param("POST", "/cds-services/tiny", b"CANARY" * 2_000_000, id="a body above the limit"),
+]
+
+
+def innards(response: httpx.Response, folder: Path) -> list[str]:
+    """What an answer tells of the server, in its body or its headers."""
+    said = response.text + "".join(f"\n{name}: {value}" for name, value in response.headers.items())
+    own = [path for path in (str(folder), str(Path(__file__).parents[2])) if path in said]
+    named = {"server", "x-powered-by", "x-aspnet-version", "via"} & {name.lower() for name in response.headers}
+    return [*INNARDS.findall(said), *own, *named]
+
+
+@pytest.fixture
+def whole_server(linear: ServedModel, tmp_path: Path) -> Iterator[Client]:
+    """The application with its pages, as it is served."""
+    models = {"tiny": ServedEntry(linear, tmp_path / "no examples")}
+    application = create_app(Settings(state=tmp_path / "state", as_of="latest-observation"), models=models)
+    ends = asyncio.Runner()
+    lifespan = application.router.lifespan_context(application)
+    with ends:
+        ends.run(lifespan.__aenter__())
+        yield Client(application)
+        ends.run(lifespan.__aexit__(None, None, None))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [*ELSEWHERE, *(pytest.param("POST", "/cds-services/tiny", it.values[0], id=it.id) for it in BAD)],
+)
+def test_no_answer_tells_a_path_a_stack_or_a_version(
+    method: str, path: str, body: Any, whole_server: Client, tmp_path: Path
+) -> None:
+    response = whole_server.send(method, path, body)
+    assert 400 <= response.status_code < 500
+    assert innards(response, tmp_path) == []
+    assert not has_canary(response.text)
+
+
+def test_a_fault_of_ours_tells_no_path_and_no_stack(
+    whole_server: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(2, "No such file", f"{tmp_path}/state/CANARY.py")
+
+    monkeypatch.setattr("serving.services.render", fail)
+    response = whole_server.send("POST", "/cds-services/tiny", planted())
+    assert response.status_code == 500
+    assert innards(response, tmp_path) == []
+    assert not has_canary(response.text)
+
+
+@pytest.mark.parametrize(
+    "text", ['File "a.py", line 3', "onnxruntime 1.32.0", "/usr/lib/x", "<object at 0x7f00>", "Traceback (most recent"]
+)
+def test_the_search_finds_innards(text: str, tmp_path: Path) -> None:
+    assert innards(httpx.Response(500, text=text), tmp_path)
+    assert innards(httpx.Response(500, headers={"Server": "any"}), tmp_path)
 
 
 def test_a_journal_that_fails_does_not_quote_what_it_should_have_kept(

@@ -37,7 +37,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_sample_patient_gets_a_card_whose_link_leads_to_the_models_facts(url: str, width: int) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": width, "height": 900})
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        complaints: list[str] = []  # of any page: broken policies, faults of scripts
+        context.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        page = context.new_page()
         page.goto(url)
         page.get_by_label("High risk").check()
         card = page.get_by_role("article")
@@ -48,7 +52,11 @@ def test_a_sample_patient_gets_a_card_whose_link_leads_to_the_models_facts(url: 
         facts = opened.value
         expect(facts.get_by_role("heading", level=1)).to_contain_text("Sepsis")
         expect(facts.get_by_role("heading", name="Risks and limits")).to_be_visible()
+        facts.goto(f"{url}/models/none")
+        expect(facts.get_by_role("heading", level=1)).to_have_text("No such model")
         browser.close()
+    # The browser itself writes an address that is none to its console; nothing else may stand there.
+    assert [text for text in complaints if "status of 404" not in text] == []
 
 
 def test_the_examples_lie_where_the_readme_says() -> None:

@@ -90,6 +90,16 @@ DAMAGES = [
     pytest.param(lambda path: (path / MANIFEST).write_bytes(b"{"), "manifest.json: Input data was trunc", id="half"),
     pytest.param(lambda path: (path / MANIFEST).write_bytes(b"[]"), "manifest.json: Expected `object`", id="a list"),
     pytest.param(
+        lambda path: (path / MANIFEST).write_bytes(b'{"format":1,"parity":' + b"[" * 100_000),
+        "manifest.json: maximum recursion depth",
+        id="nested beyond all measure",
+    ),
+    pytest.param(
+        lambda path: (path / MANIFEST).write_bytes(b'{"format":1,"version":"\xff"}'),
+        "manifest.json: 'utf-8' codec can't decode",
+        id="no UTF-8",
+    ),
+    pytest.param(
         lambda path: (path / "model.pkl").touch(),
         r"files that the manifest does not list: \['model.pkl'\]",
         id="a stranger",

@@ -136,6 +136,11 @@ DAMAGES = [
     ),
     pytest.param(edit(lambda it: it.update(more=1)), "unknown field `more`", id="unknown field"),
     pytest.param(lambda folder: (folder / SIGNATURE).write_text("{"), "Sigstore bundle 0.3", id="no JSON"),
+    pytest.param(
+        lambda folder: (folder / SIGNATURE).write_text('{"verificationMaterial":{"tlogEntries":' + "[" * 100_000),
+        "Sigstore bundle 0.3",
+        id="nested beyond all measure",
+    ),
 ]
 
 

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
 
 import serving.app
 from models.bundle import BundleError
@@ -21,7 +24,7 @@ from serving.app import create_app, load_models
 from serving.journal import JournalUnavailable
 from serving.pseudonym import PseudonymKeyError
 from serving.settings import Settings, SettingsError
-from tests.conformance.client import Client, cards, strict_json
+from tests.conformance.client import Client, cards, failed, refused, strict_json
 from tests.fhir_builders import request
 
 WRITER = "journal-writer"
@@ -205,3 +208,50 @@ def test_starting_and_answering_says_nothing_at_warning_or_above(
     caplog.set_level(logging.WARNING)
     run(create_app(settings), ("POST", "/cds-services/tiny", request()))
     assert caplog.records == []
+
+
+def test_a_start_says_what_explains_each_model(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """In the lifespan: before it, the log of a server is not set up yet."""
+    app = create_app(settings)
+    caplog.set_level(logging.INFO, logger="bedside.app")
+    run(app)
+    (record,) = (each for each in caplog.records if each.name == "bedside.app")
+    assert record.getMessage().startswith("tiny is explained by ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "allow"),
+    [
+        ("GET", "/nowhere", 404, "not-found", None),
+        ("GET", "/docs", 404, "not-found", None),
+        ("GET", "/models/tiny/", 404, "not-found", None),  # no redirect, which would lead to the host that was named
+        ("POST", "/", 405, "not-supported", "GET"),
+    ],
+)
+def test_what_is_neither_service_nor_page_is_refused_with_an_outcome_too(
+    method: str, path: str, status: int, code: str, allow: str | None, settings: Settings
+) -> None:
+    (answer,) = run(create_app(settings), (method, path, None))
+    assert refused(answer, status)["code"] == code
+    assert (allow is None) == ("allow" not in answer.headers)
+    assert allow is None or allow in answer.headers["allow"]
+
+
+def test_a_fault_outside_of_the_services_tells_nothing_of_itself(settings: Settings) -> None:
+    app = create_app(settings)
+
+    async def broken(_: Request) -> Response:
+        raise LookupError("CANARY")
+
+    async def answer() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="https://cds.example") as client,
+        ):
+            return await client.get("/broken")
+
+    app.add_route("/broken", broken)
+    response = asyncio.run(answer())
+    failed(response, 500)
+    assert "CANARY" not in response.text

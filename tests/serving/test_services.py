@@ -50,6 +50,7 @@ def test_discovery_describes_each_model_with_the_queries_that_its_features_need(
                 "prefetch": linear.templates,
                 "usageRequirements": "Adults on a ward. Research model, not a medical device.",
                 "version": "2.0.1",
+                "hookVersion": "1.0",
             }
         ]
     }
