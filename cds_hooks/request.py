@@ -20,7 +20,7 @@ from cds_hooks.errors import (
     translate_decode_error,
 )
 from cds_hooks.hooks import validate_context
-from features.reading.scan.searchset import Searchset, scan_within
+from features.reading.scan.searchset import Searchset, Within, scan_within
 
 CONTEXT_LIMIT_BYTES = 1024 * 1024
 """The context is made into objects, whatever it holds: ten MiB of empty arrays would take more than a second."""
@@ -148,14 +148,12 @@ def decode_request(body: bytes) -> CdsRequest:
     """
     if not body:
         raise MalformedBody("Expected a JSON object as the body; the body is empty.")
-    objects = body.count(b"{") if len(body) > _COUNTED_FROM_BYTES else 0
-    if objects > OBJECT_LIMIT:
-        raise TooManyEntries(f"Expected at most {OBJECT_LIMIT} objects in a body; more came. Send what is asked for.")
     try:
         # Raw prefetch is copied unread: without this, invalid UTF-8 would surface in the FHIR reader.
         if not body.isascii():
             body.decode()
         scanned = scan_within(body, "prefetch")
+        objects = _objects(body, scanned)
         wire, context = _decoded(body if scanned is None else scanned.rest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise translate_decode_error(error) from None
@@ -193,6 +191,16 @@ def _decoded(body: bytes | msgspec.Raw) -> tuple[_Wire[Any], dict[str, object]]:
             location="context",
         )
     return large, _CONTEXT.decode(b'{"context":' + context + b"}").context
+
+
+def _objects(body: bytes, scanned: Within | None) -> int:
+    """How many objects a body has at most, once it has enough bytes for too many."""
+    if len(body) <= _COUNTED_FROM_BYTES:
+        return 0
+    objects = body.count(b"{") if scanned is None else scanned.braces
+    if objects > OBJECT_LIMIT:
+        raise TooManyEntries(f"Expected at most {OBJECT_LIMIT} objects in a body; more came. Send what is asked for.")
+    return objects
 
 
 def _check_entries(prefetch: Mapping[str, msgspec.Raw | Searchset]) -> None:

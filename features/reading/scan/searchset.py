@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from features.compiled import NoLibrary, load_compiled
 
-VERSION = 2
+VERSION = 3
 FILE = "_scan.so"
 SWITCH = "BEDSIDE_READER"
 """`python` leaves scan.c alone: for comparison, or if it is ever doubted."""
 
 _DONE, _FULL = 0, 2
-_HEAD, _COLUMNS, _MEMBER_COLUMNS = 8, 15, 14
+_HEAD, _COLUMNS, _MEMBER_COLUMNS = 9, 15, 14
 _VALUE, _TIME, _KNOWN, _WORDING, _STATER, _ID, _META, _SYSTEM, _NAME, _RESOURCE = 0, 1, 2, 3, 4, 5, 7, 9, 11, 13
 LEAST_BYTES = 320  # that a resource of a real server takes; where they are smaller, the pass is made once more
 SMALLEST_BYTES = len('{"resource":{}},')
@@ -106,14 +106,9 @@ class Searchset:
         return [None if i < 0 else text[i:j] for i, j in zip(at, end, strict=True)]
 
     def _words(self, column: int, positions: Numbers | slice) -> list[str | None]:
-        # What is not there stays below 0.
-        (at, end) = (self._places[column : column + 2, positions] - self.place.start).tolist()
+        text, (at, end) = self.text, self._places[column : column + 2, positions].tolist()
         if at and max(at) < 0:
             return [None] * len(at)
-        text = self.text[self.place]  # the text may be a whole request
-        if text.isascii():
-            words = text.decode("ascii")  # once for all: twice as fast as each for itself
-            return [None if i < 0 else words[i:j] for i, j in zip(at, end, strict=True)]
         return [None if i < 0 else text[i:j].decode() for i, j in zip(at, end, strict=True)]
 
 
@@ -145,10 +140,12 @@ class Within(NamedTuple):
     Attributes:
         rest: the object, with an empty one in that member's place.
         values: what was in it, by name.
+        braces: how many of them open in all; no fewer than there are objects.
     """
 
     rest: bytes
     values: dict[str, msgspec.Raw | Searchset]
+    braces: int
 
 
 def scan_within(body: bytes, name: str) -> Within | None:
@@ -159,10 +156,10 @@ def scan_within(body: bytes, name: str) -> Within | None:
     found = _scanned(body, name)
     if found is None:
         return None
-    at, end = found.head[_WITHIN_AT : _WITHIN_AT + 2].tolist()
+    at, end, braces = found.head[_WITHIN_AT:].tolist()
     members = list(found.members())
     values = {member.name: member.value for member in members}
-    return Within(body[:at] + b"{}" + body[end:], values) if len(values) == len(members) else None
+    return Within(body[:at] + b"{}" + body[end:], values, braces) if len(values) == len(members) else None
 
 
 def parts(key: bytes) -> list[bytes | None]:
