@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Names, versions and hashes, for every platform; versions that still fit are kept.
 LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --extra build --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+	--generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lock bench profile release-sepsis sbom audit clean

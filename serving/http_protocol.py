@@ -89,6 +89,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.head_limit_bytes:
             self._refusal = self._too_long()
             raise self._refusal
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts != 1 and self.parser.get_http_version() != "1.0":  # RFC 9112, section 3.2
+            raise self._refusal
         if self.parser.should_upgrade():
             self._plain_head = self._without_upgrade()
             return

@@ -299,6 +299,19 @@ def test_a_body_that_nobody_reads_does_not_hold_the_connection() -> None:
     run(act)
 
 
+@pytest.mark.parametrize(
+    "hosts", [pytest.param("", id="none"), pytest.param("host: cds.example\r\nhost: other.example\r\n", id="two")]
+)
+def test_a_request_says_once_which_host_it_means(hosts: str) -> None:
+    """RFC 9112, section 3.2: two readers of one request could otherwise take it for different ones."""
+
+    async def act(connection: Connection) -> None:
+        connection.send(post().replace(b"host: cds.example\r\n", hosts.encode()) + BODY)
+        refused(await connection.answer(), 400, "structure")
+
+    run(act)
+
+
 def test_a_body_that_never_ends_is_refused_and_the_connection_closed() -> None:
     async def act(connection: Connection) -> None:
         connection.send(post(length=10_000_000) + b" " * 60_000)
