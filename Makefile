@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Names, versions and hashes, for every platform; versions that still fit are kept.
 LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --extra build --universal --python-version 3.11 \
-	--generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate --quiet
+	--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lock bench profile release-sepsis sbom audit clean
@@ -15,7 +15,7 @@ help: ## list the targets
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
