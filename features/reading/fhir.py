@@ -8,12 +8,16 @@ What repeats itself word for word in thousands of resources, above all `code` an
 (`msgspec.Raw`): the reader looks the bytes up and decodes each wording once.
 """
 
-from typing import TypeAlias, get_args
+from typing import Annotated, TypeAlias, get_args
 
 import msgspec
 
 NOTHING = msgspec.Raw(b"{}")
 """What an absent field of type Raw holds."""
+
+
+Integer = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+"""FHIR's integer has 32 bits (R4, datatypes, 2.24.0.1)."""
 
 
 class _Fields(msgspec.Struct, frozen=True, gc=False):
@@ -124,7 +128,7 @@ class Component(_Fields, frozen=True, gc=False):
 
     code: msgspec.Raw = NOTHING
     valueQuantity: Quantity | None = None  # noqa: N815
-    valueInteger: int | None = None  # noqa: N815
+    valueInteger: Integer | None = None  # noqa: N815
     valueBoolean: bool | None = None  # noqa: N815
     valueString: str | None = None  # noqa: N815
     valueRatio: Ratio | None = None  # noqa: N815
@@ -186,7 +190,7 @@ class Observation(_Resource, frozen=True, gc=False, tag="Observation"):
     effectiveTiming: msgspec.Raw = NOTHING  # noqa: N815
     issued: str | None = None
     valueQuantity: Quantity | None = None  # noqa: N815
-    valueInteger: int | None = None  # noqa: N815
+    valueInteger: Integer | None = None  # noqa: N815
     valueBoolean: bool | None = None  # noqa: N815
     valueString: str | None = None  # noqa: N815
     valueRatio: Ratio | None = None  # noqa: N815

@@ -77,6 +77,7 @@ def test_a_value_becomes_a_number(told: Json, expected: float) -> None:
         pytest.param(measured(NITRITE, valueCodeableConcept=coded("82334004", system=SNOMED_CT)), (Reason.ANSWER_UNKNOWN, "urine_nitrite", None), id="an answer that is not listed"),  # noqa: E501
         pytest.param(measured(NITRITE, valueCodeableConcept={"text": "positiv"}), (Reason.ANSWER_UNKNOWN, "urine_nitrite", None), id="an answer in words"),  # noqa: E501
         pytest.param(measured(NITRITE), (Reason.VALUE_MISSING, "urine_nitrite", None), id="no answer"),
+        pytest.param(measured(COMA, valueInteger=10**400), (Reason.MALFORMED, None, "Observation.valueInteger"), id="no integer of FHIR's"),  # noqa: E501
         pytest.param(measured(COMA, valueInteger=16), (Reason.VALUE_IMPLAUSIBLE, "coma_score", None), id="a score beyond its scale"),  # noqa: E501
         pytest.param(measured(COMA, valueInteger=15, dataAbsentReason=coded("unknown")), (Reason.DATA_ABSENT, "coma_score", None), id="absent, and a value all the same"),  # noqa: E501
     ],
