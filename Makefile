@@ -49,7 +49,7 @@ release-sepsis: $(INSTALLED) ## train the released sepsis model: make release-se
 sbom: $(INSTALLED) ## what a server is made of, as CycloneDX: build/sbom.cdx.json
 	$(BIN)/python -m tests.architecture.sbom build/sbom.cdx.json
 
-audit: $(INSTALLED) ## known vulnerabilities of all that is locked; asks pypi.org
+audit: $(INSTALLED) ## known vulnerabilities of all that is locked; asks PyPI
 	$(BIN)/python -m tests.architecture.audit requirements.lock
 
 clean: ## remove what the targets made

@@ -61,7 +61,7 @@ def judged(output: str, errors: str) -> Audit:
     summary = f"{asked} of {len(packages)} packages were asked about, {len(vulnerable)} vulnerabilities are known."
     if unknown or not packages:
         reason = unknown[0].skip_reason if unknown else "the lock names none"
-        summary += f" Of {len(unknown)} nothing is known ({reason}): try again where pypi.org can be reached."
+        summary += f" Of {len(unknown)} nothing is known ({reason}): try again where PyPI can be reached."
     status = 1 if vulnerable else 2 if unknown or not packages else 0
     return Audit(lines=(*vulnerable, summary), status=status)
 
